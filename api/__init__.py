@@ -1,0 +1,1 @@
+"""Stratiform's control plane: a thin HTTP API, the job engine and one room for each OpenStack service."""

@@ -1,0 +1,123 @@
+"""Sessions: short read and write transactions on SQLite (WAL) or PostgreSQL.
+
+A write transaction on SQLite is BEGIN IMMEDIATE. Writers queue at a lock (threads and processes) before it, because
+SQLite's own busy handler lets waiting writers starve. See sqlite.org/lang_transaction.html and /wal.html.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import Connection
+from sqlalchemy.orm import Session
+
+from api.config import settings
+
+
+def _dumps(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+class Database:
+    """One process's connections to the database at `url` (an SQLAlchemy URL)."""
+
+    def __init__(self, url: str) -> None:
+        self.is_sqlite = url.startswith("sqlite")
+        options: dict[str, Any] = {"json_serializer": _dumps, "json_deserializer": orjson.loads}
+        if self.is_sqlite:
+            options["connect_args"] = {"timeout": 30, "check_same_thread": False}
+        else:
+            options["pool_pre_ping"] = True
+        self.engine: Engine = create_engine(url, **options)
+        self._writers = threading.Lock()
+        self._lock_path: str | None = None
+        if self.is_sqlite:
+            path = self.engine.url.database
+            if path and path != ":memory:":
+                self._lock_path = f"{path}.lock"
+            event.listen(self.engine, "connect", _configure_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+        self._write_engine = self.engine.execution_options(stratiform_write=True)
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Session]:
+        """A read transaction: a consistent view, never committed."""
+        with Session(self.engine, expire_on_commit=False, autoflush=False) as session:
+            yield session
+            session.rollback()
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Session]:
+        """A write transaction: committed at the end, rolled back by an exception. Keep it short: no work inside it."""
+        with self._queue(), Session(self._write_engine, expire_on_commit=False) as session:
+            try:
+                yield session
+                session.commit()
+            except BaseException:
+                session.rollback()
+                raise
+        for hook in session.info.pop("after_commit", []):
+            hook()
+
+    def _queue(self) -> contextlib.AbstractContextManager[None]:
+        return self._queued() if self.is_sqlite else contextlib.nullcontext()
+
+    @contextlib.contextmanager
+    def _queued(self) -> Iterator[None]:
+        with self._writers:
+            if self._lock_path is None:
+                yield
+                return
+            descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                yield
+            finally:
+                os.close(descriptor)
+
+    def dispose(self) -> None:
+        """Closes all connections."""
+        self.engine.dispose()
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions begin where _begin_sqlite says, not where pysqlite guesses
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-8000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    write = connection.get_execution_options().get("stratiform_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def after_commit(session: Session, hook: Callable[[], None]) -> None:
+    """Calls `hook` once the transaction of `session` is committed and its writers' lock is free."""
+    session.info.setdefault("after_commit", []).append(hook)
+
+
+_databases: dict[int, Database] = {}
+
+
+def database() -> Database:
+    """The database of the settings; each process has its own connections, also after a fork."""
+    pid = os.getpid()
+    if pid not in _databases:
+        _databases.clear()  # inherited from a parent: neither used nor closed here
+        _databases[pid] = Database(settings().database_url)
+    return _databases[pid]
+
+
+def use_database(db: Database) -> None:
+    """Makes `db` this process's database (tests, tools)."""
+    _databases.clear()
+    _databases[os.getpid()] = db

@@ -1,0 +1,1 @@
+"""Jobs: queue, runs, events, observation. Knows neither HTTP nor any service by name."""

@@ -1,0 +1,48 @@
+"""JSON Schema validation of bodies and queries, with the JSON path of what is wrong."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jsonschema_rs
+import orjson
+from flask import request
+
+from api.http.faults import BadRequest, UnsupportedMediaType
+
+
+class Schema:
+    """A compiled JSON Schema (draft 2020-12, formats checked). `secret=True` keeps values out of the messages."""
+
+    def __init__(self, definition: dict[str, Any], *, secret: bool = False) -> None:
+        self.definition = definition
+        self.secret = secret
+
+    @functools.cached_property
+    def _validator(self) -> jsonschema_rs.Draft202012Validator:
+        mask = "the value" if self.secret else None
+        return jsonschema_rs.Draft202012Validator(self.definition, validate_formats=True, mask=mask)
+
+    def check(self, instance: Any) -> Any:
+        """Returns `instance` when it is valid, else raises BadRequest naming the JSON path."""
+        if self._validator.is_valid(instance):
+            return instance
+        error = next(iter(self._validator.iter_errors(instance)))
+        path = ".".join(str(part) for part in error.instance_path)
+        where = f"Invalid input for field/attribute {path}. " if path else "Invalid input: "
+        raise BadRequest(f"{where}{error.message[:500]}")
+
+
+def json_body(schema: Schema | None = None) -> Any:
+    """The request's JSON body, validated; 400 when it is no JSON, 415 when it says that it is something else."""
+    kind = request.mimetype
+    if kind and kind != "application/json" and not kind.endswith("+json"):
+        raise UnsupportedMediaType(f"Unsupported Content-Type {kind}. Send application/json.")
+    try:
+        body = orjson.loads(request.get_data(cache=True))
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"Malformed request body: {error}") from None
+    if not isinstance(body, dict) and kind != "application/openstack-images-v2.1-json-patch":
+        raise BadRequest("Malformed request body: expecting a JSON object.")
+    return schema.check(body) if schema else body
