@@ -1,0 +1,266 @@
+#!/usr/bin/env python3
+"""Build the tiny cloud image: a bootable qcow2 of about 20 MB, from Debian packages alone, without root and without mounting.
+
+It has a kernel, busybox and an SSH server (dropbear). It takes its address by DHCP (classless routes and MTU included), and its
+name, SSH keys (users `tiny` and `root`) and user data (when it begins with `#!`, once) from a config drive or from the metadata
+service. It boots with 112 MB of memory in a few seconds, without hardware virtualisation too.
+
+The image is kept in the cache folder under a name that holds the hash of this script and its files, and built only when it is not
+there. Prints the path. Needs apt-get, dpkg, mkfs.ext4 and qemu-img.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+FILES = Path(__file__).resolve().parent / "image"
+
+PACKAGES = ("grub-pc-bin", "grub-common", "dropbear-bin", "busybox-static", "libc6", "libcrypt1", "libtomcrypt1", "libtommath1", "zlib1g")
+# grub-mkimage is run from the unpacked package; these are the libraries that it is linked with.
+GRUB_LIBRARIES = ("libdevmapper1.02.1", "liblzma5", "libselinux1", "libudev1", "libpcre2-8-0")
+
+ROOT_MODULES = ("virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod", "ata_piix")
+LATER_MODULES = ("virtio_net", "sr_mod", "isofs", "button", "evdev", "af_packet")
+
+SECTOR = 512
+PARTITION_START = 2048  # sectors; GRUB's core image lives in the gap before it
+PARTITION_MB = 48
+COMMAND_LINE = "root=LABEL=tiny-root nokaslr mitigations=off loglevel=4 console=tty0 console=ttyS0,115200 random.trust_cpu=on"
+GRUB_CONFIG = f"""\
+set timeout=0
+serial --unit=0 --speed=115200
+linux /boot/vmlinuz {COMMAND_LINE}
+initrd /boot/initramfs
+boot
+"""
+
+SHELL_USERS = "root:*:0:0:root:/root:/bin/sh\ntiny:*:1000:1000:tiny:/home/tiny:/bin/sh\n"
+GROUPS = "root:x:0:\ntiny:x:1000:\n"
+
+
+def run(*command: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
+    """Run a command and return its output; end the program with the command's own words when it fails."""
+    result = subprocess.run(command, cwd=cwd, env={**os.environ, "LC_ALL": "C", **(env or {})}, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        sys.exit(f"build_image: {' '.join(command)} failed: {(result.stderr or result.stdout).strip()}")
+    return result.stdout
+
+
+def fingerprint() -> str:
+    """The hash of everything of ours that decides what the image holds."""
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    for path in sorted(FILES.iterdir()):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def cache_dir() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stratiform"
+
+
+def unpack_packages(work: Path) -> Path:
+    """Download the packages of this Debian release and unpack them; nothing is installed."""
+    depends = run("apt-cache", "depends", "--important", "linux-image-cloud-amd64")
+    kernel = re.search(r"Depends: (linux-image-\S+)", depends)
+    if kernel is None:
+        sys.exit("build_image: apt knows no linux-image-cloud-amd64; run 'apt-get update' on an amd64 Debian")
+    downloads, tree = work / "deb", work / "tree"
+    downloads.mkdir()
+    tree.mkdir()
+    sandbox = ("-o", "APT::Sandbox::User=root") if os.geteuid() == 0 else ()
+    run("apt-get", "-q", *sandbox, "download", kernel[1], *PACKAGES, *GRUB_LIBRARIES, cwd=downloads)
+    for package in sorted(downloads.glob("*.deb")):
+        run("dpkg", "-x", str(package), str(tree))
+    return tree
+
+
+def module_order(tree: Path, wanted: tuple[str, ...], loaded: set[str]) -> list[Path]:
+    """The module files that `wanted` needs, each after those it depends on. Modules built into the kernel have no file."""
+    found = {path.name.removesuffix(".ko").replace("-", "_"): path for path in tree.glob("lib/modules/*/kernel/**/*.ko")}
+    order: list[Path] = []
+
+    def add(name: str) -> None:
+        if name in loaded or name not in found:
+            return
+        loaded.add(name)
+        depends = re.search(rb"\0depends=([^\0]*)\0", found[name].read_bytes())
+        for other in depends[1].decode().split(",") if depends else []:
+            add(other.replace("-", "_"))
+        order.append(found[name])
+
+    for name in wanted:
+        add(name)
+    return order
+
+
+def place_modules(paths: list[Path], target: Path) -> None:
+    target.mkdir(parents=True)
+    for path in paths:
+        shutil.copy(path, target / path.name)
+    (target / "order").write_text("".join(path.name.removesuffix(".ko") + "\n" for path in paths))
+
+
+def cpio(root: Path) -> bytes:
+    """The folder as a "newc" cpio archive, the form the kernel reads (Documentation/driver-api/early-userspace/buffer-format.rst)."""
+    out = bytearray()
+
+    def entry(number: int, name: str, mode: int, data: bytes, device: tuple[int, int] = (0, 0)) -> None:
+        fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, *device, len(name) + 1, 0)
+        out.extend(b"070701" + b"".join(b"%08X" % field for field in fields) + name.encode() + b"\0")
+        out.extend(b"\0" * (-len(out) % 4) + data)
+        out.extend(b"\0" * (-len(out) % 4))
+
+    number = 0
+    for number, path in enumerate(sorted(root.rglob("*")), start=1):
+        name = str(path.relative_to(root))
+        if path.is_symlink():
+            entry(number, name, 0o120777, os.readlink(path).encode())
+        elif path.is_dir():
+            entry(number, name, 0o040755, b"")
+        else:
+            entry(number, name, 0o100000 | (path.stat().st_mode & 0o777), path.read_bytes())
+    entry(number + 1, "dev/console", 0o020600, b"", (5, 1))
+    entry(0, "TRAILER!!!", 0, b"")
+    return bytes(out)
+
+
+def build_initramfs(tree: Path, work: Path, loaded: set[str]) -> bytes:
+    root = work / "initramfs"
+    for folder in ("bin", "dev", "proc", "sys", "root"):
+        (root / folder).mkdir(parents=True)
+    shutil.copy(tree / "bin/busybox", root / "bin/busybox")
+    install(FILES / "initramfs-init", root / "init", 0o755)
+    place_modules(module_order(tree, ROOT_MODULES, loaded), root / "modules")
+    return gzip.compress(cpio(root), 6, mtime=0)
+
+
+def install(source: Path, target: Path, mode: int) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+    target.chmod(mode)
+
+
+def build_root(tree: Path, work: Path) -> Path:
+    """The root file system as a folder."""
+    root = work / "root"
+    for folder in ("bin", "sbin", "usr/bin", "usr/sbin", "dev", "proc", "sys", "run", "mnt", "root", "home/tiny", "var/lib", "var/log", "etc/dropbear", "etc/acpi/PWRF"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    (root / "tmp").mkdir(mode=0o1777)
+    (root / "tmp").chmod(0o1777)
+    (root / "root").chmod(0o700)
+    busybox = root / "bin/busybox"
+    install(tree / "bin/busybox", busybox, 0o755)
+    for applet in run(str(busybox), "--list").split():
+        if applet != "busybox":
+            (root / "bin" / applet).symlink_to("busybox")
+    (root / "sbin/init").symlink_to("../bin/busybox")
+    for name in ("dropbear", "dropbearkey", "dbclient"):
+        source = next(path for path in (tree / "usr/sbin" / name, tree / "usr/bin" / name) if path.exists())
+        install(source, root / source.relative_to(tree), 0o755)
+    copy_libraries(tree, root)
+
+    for name, mode in (("inittab", 0o644), ("rc", 0o755), ("rc.shutdown", 0o755), ("udhcpc", 0o755)):
+        install(FILES / name, root / "etc" / name, mode)
+    install(FILES / "acpi-power", root / "etc/acpi/PWRF/00000080", 0o755)
+    (root / "etc/passwd").write_text(SHELL_USERS)
+    (root / "etc/group").write_text(GROUPS)
+    (root / "etc/shells").write_text("/bin/sh\n")
+    (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
+    (root / "etc/hostname").write_text("tiny\n")
+    (root / "etc/os-release").write_text('ID=tiny\nNAME="Stratiform tiny"\nPRETTY_NAME="Stratiform tiny guest"\n')
+
+    loaded: set[str] = set()
+    initramfs = build_initramfs(tree, work, loaded)
+    place_modules(module_order(tree, LATER_MODULES, loaded), root / "lib/modules")
+    kernel = next((tree / "boot").glob("vmlinuz-*"))
+    install(kernel, root / "boot/vmlinuz", 0o644)
+    (root / "boot/initramfs").write_bytes(initramfs)
+    (root / "boot/grub").mkdir()
+    (root / "boot/grub/grub.cfg").write_text(GRUB_CONFIG)
+    return root
+
+
+def copy_libraries(tree: Path, root: Path) -> None:
+    """The shared libraries of dropbear, from the same release, and the loader where its name is looked for."""
+    names = ("libc.so.6", "libcrypt.so.1", "libtomcrypt.so.1", "libtommath.so.1", "libz.so.1", "libresolv.so.2", "libnss_dns.so.2", "libnss_files.so.2")
+    places = (tree / "lib/x86_64-linux-gnu", tree / "usr/lib/x86_64-linux-gnu")
+    for name in names:
+        source = next((place / name for place in places if (place / name).exists()), None)
+        if source is not None:
+            install(source, root / "lib" / name, 0o755)
+    loader = next(path for path in (tree / "lib64", tree / "usr/lib64", *places) if (path / "ld-linux-x86-64.so.2").exists())
+    install(loader / "ld-linux-x86-64.so.2", root / "lib64/ld-linux-x86-64.so.2", 0o755)
+
+
+def build_boot_sectors(tree: Path, work: Path) -> bytes:
+    """GRUB's boot sector and core image, which asks the first partition for its configuration."""
+    libraries = f"{tree}/lib/x86_64-linux-gnu:{tree}/usr/lib/x86_64-linux-gnu"
+    early = work / "early.cfg"
+    early.write_text("set root=(hd0,msdos1)\nconfigfile /boot/grub/grub.cfg\n")
+    core = work / "core.img"
+    modules = ("biosdisk", "part_msdos", "ext2", "linux", "normal", "configfile", "serial", "boot", "minicmd")
+    # Only the libraries that this machine may lack come from the unpacked packages, never its C library.
+    only = work / "grub-lib"
+    only.mkdir()
+    for pattern in ("libdevmapper*", "liblzma*", "libselinux*", "libudev*", "libpcre2-8*"):
+        for place in libraries.split(":"):
+            for library in Path(place).glob(pattern):
+                (only / library.name).symlink_to(library.resolve())
+    run(
+        str(tree / "usr/bin/grub-mkimage"), "-O", "i386-pc", "-d", str(tree / "usr/lib/grub/i386-pc"), "-c", str(early), "-p", "(hd0,msdos1)/boot/grub",
+        "-o", str(core), *modules, env={"LD_LIBRARY_PATH": str(only)},
+    )  # fmt: skip
+    # boot.img looks for the core image at sector 1, where it is put; bytes 440-511 are the partition table's.
+    boot = (tree / "usr/lib/grub/i386-pc/boot.img").read_bytes()[:440]
+    entry = bytes((0x80, 0, 0, 0, 0x83, 0, 0, 0)) + PARTITION_START.to_bytes(4, "little") + (PARTITION_MB * 2048).to_bytes(4, "little")
+    sector = boot + bytes(6) + entry + bytes(48) + b"\x55\xaa"
+    sectors = sector + core.read_bytes()
+    if len(sectors) > PARTITION_START * SECTOR:
+        sys.exit("build_image: GRUB's core image does not fit before the partition")
+    return sectors
+
+
+def build(target: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="stratiform-image-") as name:
+        work = Path(name)
+        tree = unpack_packages(work)
+        root = build_root(tree, work)
+        disk = work / "disk.raw"
+        with disk.open("wb") as file:
+            file.truncate((PARTITION_START + PARTITION_MB * 2048) * SECTOR)
+        run(
+            "mkfs.ext4", "-q", "-F", "-L", "tiny-root", "-m", "0", "-O", "^has_journal,^metadata_csum,^64bit", "-E", f"offset={PARTITION_START * SECTOR},root_owner=0:0",
+            "-d", str(root), str(disk), f"{PARTITION_MB}M",
+        )  # fmt: skip
+        with disk.open("r+b") as file:
+            file.write(build_boot_sectors(tree, work))
+        finished = work / "tiny.qcow2"
+        run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-c", str(disk), str(finished))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_suffix(f".{os.getpid()}")
+        shutil.copyfile(finished, partial)
+        partial.rename(target)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--force", action="store_true", help="build it again")
+    parser.add_argument("--output", type=Path, help="the file to write; default: in the cache folder")
+    options = parser.parse_args()
+    target = options.output or cache_dir() / f"tiny-{fingerprint()}.qcow2"
+    if options.force or not target.exists():
+        build(target)
+    print(target)
+
+
+if __name__ == "__main__":
+    main()
