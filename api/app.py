@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Sequence
 
 from flask import Flask, Response
 
@@ -16,13 +17,13 @@ SERVICES = ("identity", "placement", "network", "image", "compute")
 """Rooms in the order of who may import whom: each knows only those before it."""
 
 
-def create_app() -> Flask:
-    """The API with all services. Opens no connection, so that it can be forked."""
-    load_services()
+def create_app(services: Sequence[str] = SERVICES) -> Flask:
+    """The API with these services. Opens no connection, so that it can be forked."""
+    load_services(services)
     app = Flask("stratiform", static_folder=None)
     app.url_map.strict_slashes = False
     faces: list[Service] = []
-    for name in SERVICES:
+    for name in services:
         policy.register(importlib.import_module(f"api.{name}.policies").RULES)
         faces.append(importlib.import_module(f"api.{name}.routes").SERVICE)
     authenticate = importlib.import_module("api.identity.service").authenticate_token
@@ -36,9 +37,9 @@ def create_app() -> Flask:
     return app
 
 
-def load_services() -> None:
+def load_services(services: Sequence[str] = SERVICES) -> None:
     """Imports every service's tables and actions and subscribes its listeners. Needs no Flask: the engine uses it."""
-    for name in SERVICES:
+    for name in services:
         for part in ("models", "actions"):
             if importlib.util.find_spec(f"api.{name}.{part}"):
                 importlib.import_module(f"api.{name}.{part}")
