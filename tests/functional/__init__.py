@@ -1,0 +1,1 @@
+"""Drives a running cloud (`make cloud`) with openstacksdk, the `openstack` command and real guests."""
