@@ -19,7 +19,8 @@ from tests.functional.guests import Site, delete_server, unique, wait_for
 def truncated_qcow2(folder: Path) -> Path:
     """A qcow2 image that lost its second half on the way."""
     whole, cut = folder / "whole.qcow2", folder / "cut.qcow2"
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-o", "preallocation=full", str(whole), "4M"], check=True)
+    options = ["-f", "qcow2", "-o", "preallocation=full"]
+    subprocess.run(["qemu-img", "create", "-q", *options, str(whole), "4M"], check=True)
     cut.write_bytes(whole.read_bytes()[: 2 << 20])
     return cut
 
@@ -126,7 +127,7 @@ VICTIMS = {
 @pytest.mark.parametrize("delay_s", [0.05, 0.4])
 @pytest.mark.parametrize("victim", sorted(VICTIMS))
 def test_killed_in_the_middle_of_boot_and_delete(site: Site, victim: str, delay_s: float) -> None:
-    """After SIGKILL and restart the server is ACTIVE, ERROR with a reason, or gone; and the host has nothing of it left."""
+    """After SIGKILL and restart the server is ACTIVE, ERROR with a reason, or gone; the host has nothing of it left."""
     cloud = site.cloud
     guest = site.boot("blue", floating=False, wait=False)
     time.sleep(delay_s)

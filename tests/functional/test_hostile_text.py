@@ -62,7 +62,7 @@ def test_identity(admin: openstack.connection.Connection, text: str) -> None:
 
 
 def test_a_server_with_hostile_text_in_every_field(site: Site) -> None:
-    """One boot carries all of them: name, description, metadata, user data, key name's server, security group's name."""
+    """One boot carries all of them: name, description, metadata, user data, the security group's name."""
     text = HOSTILE[0]
     group = site.cloud.network.create_security_group(name=text, description=text)
     user_data = base64.b64encode("\n".join(HOSTILE).encode()).decode()
