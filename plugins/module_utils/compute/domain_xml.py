@@ -99,12 +99,13 @@ def marks_element(xml: str) -> ET.Element | None:
 def reboot_outcome(xml: str, mark: str) -> str | None:
     """The outcome of the reboot with this mark, when it has been done."""
     marks = marks_element(xml)
-    done = None if marks is None else marks.find("reboot")
+    done = None if marks is None else marks.find(f"{{{MARKS_NAMESPACE}}}reboot")
     return done.get("outcome") if done is not None and done.get("mark") == mark else None
 
 
 def reboot_marks(mark: str, outcome: str) -> str:
     """The content of the marks' element after a reboot. The last reboot is enough: jobs of a server come in order."""
+    # Libvirt puts the element and its children into the namespace itself.
     marks = ET.Element("marks")
     ET.SubElement(marks, "reboot", mark=clean(mark), outcome=outcome)
     return ET.tostring(marks, encoding="unicode")

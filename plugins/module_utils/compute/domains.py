@@ -92,7 +92,7 @@ class _Host:
             if self._change(f"guest {spec['id']}", {"power_state": current}, {"power_state": spec["power_state"]}):
                 how = guest.set_power(spec["power_state"], spec["shutdown_timeout_s"]) or how
         observed = guest.power_state()
-        port = domain_xml.vnc_port(domain.XMLDesc()) if spec["vnc"] and observed in ("running", "paused") else None
+        port = domain_xml.vnc_port(domain.XMLDesc()) if observed in ("running", "paused") else None
         with self.lock:
             self.outcome.record(spec["id"], power_state=observed, vnc_port=port, outcome=how)
 
