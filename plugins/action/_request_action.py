@@ -54,6 +54,11 @@ class RequestActionBase(ActionBase):
                 break
         return combined
 
+    def _update_module_args(self, module_name: str, module_args: dict[str, Any], *more: Any, **named: Any) -> None:
+        """As ever, but the host's log never gets the arguments: they hold tenants' secrets."""
+        super()._update_module_args(module_name, module_args, *more, **named)
+        module_args["_ansible_no_log"] = True
+
     def _sections(self, module_name: str, host: str) -> list[dict[str, Any]]:
         """Read what the request document asks of this module on this host; it may be nothing."""
         path = self._task.args["request"]

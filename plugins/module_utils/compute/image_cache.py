@@ -110,6 +110,8 @@ def _read_into(image: dict[str, Any], part: str) -> str:
                 file.truncate(0)
                 have = 0
                 digest = hashlib.new(digest.name)
+            if size is None and response.headers.get("Content-Length"):
+                size = have + int(response.headers["Content-Length"])
             while chunk := response.read(CHUNK_BYTES):
                 have += len(chunk)
                 if size is not None and have > size:
