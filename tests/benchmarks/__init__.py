@@ -1,1 +1,1 @@
-"""Measurements of a running cloud and of the API alone; figures go to docs/benchmarks.md. Nothing here asserts a time."""
+"""Measurements of a running cloud and of the API alone, for docs/benchmarks.md. Nothing here asserts a time."""

@@ -76,8 +76,8 @@ def main() -> None:
         undo.callback(cloud.compute.delete_keypair, pair)
         group = net.create_security_group(name=unique("bench"))
         undo.callback(net.delete_security_group, group)
-        net.create_security_group_rule(security_group_id=group.id, direction="ingress", ethertype="IPv4", protocol="tcp",
-                                       port_range_min=22, port_range_max=22)  # fmt: skip
+        net.create_security_group_rule(security_group_id=group.id, direction="ingress", ethertype="IPv4",
+                                       protocol="tcp", port_range_min=22, port_range_max=22)  # fmt: skip
         external = next(iter(net.networks(is_router_external=True)))
         router = net.create_router(name=unique("bench"), external_gateway_info={"network_id": external.id})
         undo.callback(net.delete_router, router)

@@ -121,7 +121,7 @@ def test_a_floating_ip_moves_between_servers(site: Site, trio: dict[str, Guest])
 
 
 def test_guests_reach_the_outside_through_snat(site: Site, trio: dict[str, Guest]) -> None:
-    """A guest without its floating IP connects to the provider network: the connection comes from the router's address."""
+    """A guest without its floating IP connects to the provider network, from the router's address."""
     first = trio["first"]
     net = site.cloud.network
     gateway = next(iter(net.subnets(network_id=site.external_id))).gateway_ip

@@ -156,7 +156,8 @@ def test_microversions_are_negotiated(cloud: Any, row: Row) -> None:
         return
     service, minimum, maximum = row.microversions
     cases = [(None, 200, minimum), (f"{service} latest", 200, maximum), (f"{service} {maximum}", 200, maximum),
-             (f"{service} 99.0", 406, None), (f"{service} nonsense", 400, None), ("other 9.9", 200, minimum)]  # fmt: skip
+             (f"{service} 99.0", 406, None), (f"{service} nonsense", 400, None),
+             ("other 9.9", 200, minimum)]  # fmt: skip
     for asked, status, answered in cases:
         headers = {"OpenStack-API-Version": asked} if asked else {}
         answer = cloud.admin.get(row.list_path, headers=headers)
