@@ -1,0 +1,229 @@
+"""Desired state as module arguments (docs/contracts.md, "Module arguments"): whole networks, routers and filters."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from api.config import settings
+from api.db.hosts import Host
+from api.network import ipam
+from api.network.models import (
+    COMPUTE_OWNER,
+    DHCP_OWNER,
+    GATEWAY_OWNER,
+    FloatingIp,
+    Network,
+    Port,
+    PortIp,
+    PortSecurityGroup,
+    Router,
+    SecurityGroupRule,
+    Subnet,
+)
+
+Section = dict[str, Any]
+Sections = dict[str, Section]
+
+
+def variables_of(session: Session) -> dict[str, dict[str, Any]]:
+    """Every host's inventory variables."""
+    return {name: variables for name, variables in session.execute(select(Host.name, Host.variables))}
+
+
+def presence(session: Session, network_ids: Iterable[str]) -> dict[str, set[str]]:
+    """Network id -> the hosts that it is on."""
+    found: dict[str, set[str]] = defaultdict(set)
+    query = select(Port.network_id, Port.host).where(Port.network_id.in_(list(network_ids)), Port.host != "")
+    for network_id, host in session.execute(query.distinct()):
+        found[network_id].add(host)
+    return found
+
+
+def bridge_on(network: Network, variables: dict[str, Any]) -> str:
+    """The bridge of a network on a host: its own, or for a flat network the host's physical bridge."""
+    return _physical_bridge(network, variables) if network.network_type == "flat" else network.bridge
+
+
+def _physical_bridge(network: Network, variables: dict[str, Any]) -> str:
+    mapping = variables.get("stratiform_physical_networks") or settings().network.physical_networks
+    try:
+        return str(mapping[network.physical_network])
+    except KeyError:
+        raise LookupError(
+            f"physical network {network.physical_network!r} has no bridge: name it in stratiform_physical_networks"
+        ) from None
+
+
+def bridge_networks(session: Session, host: str, network_ids: Iterable[str]) -> list[Section]:
+    """`network_bridge.networks` of a host; those that are no longer on it are absent."""
+    ids = sorted(set(network_ids))
+    everywhere, variables = presence(session, ids), variables_of(session)
+    sections = []
+    for network in session.scalars(select(Network).where(Network.id.in_(ids)).order_by(Network.id)):
+        hosts = everywhere.get(network.id, set())
+        sections.append(network_section(network, host, hosts, variables, present=host in hosts))
+    return sections
+
+
+def network_section(
+    network: Network, host: str, hosts: set[str], variables: dict[str, dict[str, Any]], *, present: bool
+) -> Section:
+    """One network on one host."""
+    flat = network.network_type == "flat"
+    peers = [str(address) for name in sorted(hosts - {host})
+             if (address := variables.get(name, {}).get("stratiform_tunnel_ip"))]  # fmt: skip
+    return {
+        "id": network.id, "type": network.network_type, "bridge": bridge_on(network, variables.get(host, {})),
+        "vni": network.segmentation_id if network.network_type == "vxlan" else None, "mtu": network.mtu,
+        "tunnel_ip": variables.get(host, {}).get("stratiform_tunnel_ip") if network.network_type == "vxlan" else None,
+        "peers": peers if network.network_type == "vxlan" else [],
+        "physical_bridge": bridge_on(network, variables.get(host, {})) if flat else None,
+        "state": "present" if present else "absent",
+    }  # fmt: skip
+
+
+def gone_network(network_id: str, bridge: str, network_type: str, vni: int | None, mtu: int) -> Section:
+    """A network whose row is gone, to be removed from a host."""
+    return {"id": network_id, "type": network_type, "bridge": bridge, "vni": vni, "mtu": mtu, "tunnel_ip": None,
+            "peers": [], "physical_bridge": bridge if network_type == "flat" else None, "state": "absent"}  # fmt: skip
+
+
+def prefixed(address: str, subnet: Subnet) -> str:
+    """`10.0.0.2/24`."""
+    return f"{address}/{ipam.cidr_of(subnet.cidr).prefixlen}"
+
+
+def dhcp_section(session: Session, network: Network, variables: dict[str, Any]) -> Section | None:
+    """`network_dhcp.networks` entry of a network; None when no DHCP port serves it."""
+    port = session.scalars(
+        select(Port).where(Port.network_id == network.id, Port.device_owner == DHCP_OWNER)
+    ).first()
+    if port is None:
+        return None
+    subnets = {subnet.id: subnet for subnet in ipam.subnets_of(session, network.id)}
+    rows = session.execute(
+        select(Port.id, Port.mac_address, Port.dns_name, Port.hostname, PortIp.subnet_id, PortIp.address)
+        .join(PortIp, PortIp.port_id == Port.id)
+        .where(Port.network_id == network.id, Port.device_owner != DHCP_OWNER)
+        .order_by(Port.id, PortIp.position)
+    )
+    return {
+        "id": network.id, "bridge": bridge_on(network, variables), "mtu": network.mtu,
+        "domain": (network.dns_domain or settings().network.dns_domain).rstrip("."),
+        "port": {"id": port.id, "mac": port.mac_address,
+                 "addresses": [prefixed(ip.address, subnets[ip.subnet_id]) for ip in port.fixed_ips]},
+        "subnets": [
+            {"id": subnet.id, "cidr": subnet.cidr, "ip_version": subnet.ip_version, "gateway_ip": subnet.gateway_ip,
+             "dns_nameservers": subnet.dns_nameservers, "host_routes": subnet.host_routes,
+             "enable_dhcp": subnet.enable_dhcp} for subnet in subnets.values()
+        ],
+        "hosts": [
+            {"port_id": port_id, "mac": mac, "hostname": dns_name or hostname or host_name(address),
+             "subnet_id": subnet_id, "ip": address}
+            for port_id, mac, dns_name, hostname, subnet_id, address in rows
+        ],
+        "metadata": any(subnet.ip_version == 4 for subnet in subnets.values()), "state": "present",
+    }  # fmt: skip
+
+
+def host_name(address: str) -> str:
+    """The name of an address that nobody named, as Neutron's DNS integration makes it."""
+    return "host-" + address.replace(".", "-").replace(":", "-")
+
+
+def router_section(session: Session, router: Router) -> Section:
+    """`network_router.routers` entry: the router whole."""
+    ports = list(session.scalars(select(Port).where(Port.router_id == router.id).order_by(Port.created_at, Port.id)))
+    networks = {network.id: network for network in session.scalars(
+        select(Network).where(Network.id.in_({port.network_id for port in ports})))}  # fmt: skip
+    subnets = {subnet.id: subnet for subnet in session.scalars(
+        select(Subnet).where(Subnet.id.in_({ip.subnet_id for port in ports for ip in port.fixed_ips})))}  # fmt: skip
+    variables = variables_of(session).get(router.host or "", {})
+
+    def plug(port: Port) -> Section:
+        network = networks[port.network_id]
+        return {"port_id": port.id, "mac": port.mac_address, "mtu": network.mtu,
+                "bridge": bridge_on(network, variables),
+                "addresses": [prefixed(ip.address, subnets[ip.subnet_id]) for ip in port.fixed_ips]}  # fmt: skip
+
+    gateway = next((port for port in ports if port.device_owner == GATEWAY_OWNER), None)
+    floating = session.execute(
+        select(FloatingIp.id, FloatingIp.floating_ip_address, FloatingIp.fixed_ip_address)
+        .where(FloatingIp.router_id == router.id, FloatingIp.port_id.is_not(None)).order_by(FloatingIp.id)
+    )  # fmt: skip
+    up = router.admin_state_up
+    return {
+        "id": router.id,
+        "interfaces": [plug(port) for port in ports if port is not gateway and port.admin_state_up] if up else [],
+        "gateway": plug(gateway) | {
+            "gateway_ips": list(dict.fromkeys(
+                subnets[ip.subnet_id].gateway_ip for ip in gateway.fixed_ips if subnets[ip.subnet_id].gateway_ip)),
+            "enable_snat": router.enable_snat,
+        } if gateway is not None and up else None,
+        "floating_ips": [{"id": id_, "floating_ip": floating_ip, "fixed_ip": fixed_ip}
+                         for id_, floating_ip, fixed_ip in floating] if up else [],
+        "routes": router.routes if up else [], "metadata": up, "state": "present",
+    }  # fmt: skip
+
+
+def filter_section(session: Session, host: str) -> Section:
+    """`security_group`: the whole port filter of a host, in a fixed number of queries."""
+    variables = variables_of(session).get(host, {})
+    ports = list(session.scalars(
+        select(Port).where(Port.host == host, Port.device_owner.startswith(COMPUTE_OWNER)).order_by(Port.id)))
+    networks = {network.id: network for network in session.scalars(
+        select(Network).where(Network.id.in_({port.network_id for port in ports})))}  # fmt: skip
+    used = {membership.security_group_id for port in ports for membership in port.groups}
+    rules: dict[str, list[Section]] = defaultdict(list)
+    remote: set[str] = set()
+    for rule in session.scalars(
+        select(SecurityGroupRule).where(SecurityGroupRule.security_group_id.in_(used)).order_by(SecurityGroupRule.id)
+    ):
+        rules[rule.security_group_id].append({
+            "direction": rule.direction, "ethertype": rule.ethertype, "protocol": rule.protocol,
+            "port_range_min": rule.port_range_min, "port_range_max": rule.port_range_max,
+            "remote_ip_prefix": rule.remote_ip_prefix, "remote_group": rule.remote_group_id})  # fmt: skip
+        if rule.remote_group_id:
+            remote.add(rule.remote_group_id)
+    return {
+        "ports": [
+            {"id": port.id, "tap": port.tap, "bridge": bridge_on(networks[port.network_id], variables),
+             "zone": networks[port.network_id].zone, "mac": port.mac_address,
+             "addresses": [ip.address for ip in port.fixed_ips],
+             "allowed_address_pairs": port.allowed_address_pairs, "port_security": port.port_security_enabled,
+             "rules": [rule for membership in port.groups for rule in rules[membership.security_group_id]]}
+            for port in ports
+        ],
+        "address_sets": _address_sets(session, remote),
+        "purge": True,
+    }  # fmt: skip
+
+
+def _address_sets(session: Session, group_ids: set[str]) -> dict[str, list[str]]:
+    sets: dict[str, set[str]] = {id_: set() for id_ in sorted(group_ids)}
+    members = select(PortSecurityGroup.security_group_id, PortSecurityGroup.port_id).where(
+        PortSecurityGroup.security_group_id.in_(group_ids)).subquery()  # fmt: skip
+    for group_id, address in session.execute(
+        select(members.c.security_group_id, PortIp.address).join(PortIp, PortIp.port_id == members.c.port_id)
+    ):
+        sets[group_id].add(address)
+    pairs = select(members.c.security_group_id, Port.allowed_address_pairs).join(Port, Port.id == members.c.port_id)
+    for group_id, allowed in session.execute(pairs):
+        sets[group_id].update(pair["ip_address"] for pair in allowed)
+    return {id_: sorted(addresses) for id_, addresses in sets.items()}
+
+
+def merge(target: Sections, host: str, module: str, section: Section) -> None:
+    """Adds to a host's section of a module: lists grow, other values are set."""
+    into = target.setdefault(host, {}).setdefault(module, {})
+    for key, value in section.items():
+        if isinstance(value, list):
+            known = {item["id"] for item in into.get(key, [])}
+            into.setdefault(key, []).extend(item for item in value if item["id"] not in known)
+        else:
+            into[key] = value
