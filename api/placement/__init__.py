@@ -1,0 +1,1 @@
+"""Placement: what compute hosts have, and who has claimed how much of it."""

@@ -1,0 +1,248 @@
+"""What placement means: capacity of hosts, claims on it, and the view of both that a scheduler needs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from api.config import settings
+from api.db.base import utcnow
+from api.db.hosts import Host
+from api.http.context import Context
+from api.placement.models import DISK_GB, MEMORY_MB, VCPU, Allocation, Consumer, Inventory, ResourceProvider
+
+RESERVED_MEMORY_MB = 512
+"""Memory that guests never get: the host's own system and processes."""
+
+
+class NoCapacity(Exception):
+    """A claim does not fit. Amounts are in the resource class's unit; `free` counts the allocation ratio in."""
+
+    def __init__(self, host: str, resource_class: str, wanted: int, free: int) -> None:
+        super().__init__(f"{host} has {free} {resource_class} free, {wanted} wanted")
+        self.host, self.resource_class, self.wanted, self.free = host, resource_class, wanted, free
+
+
+@dataclass(slots=True)
+class HostState:
+    """A compute host as a scheduler sees it. Dictionaries are by resource class; `totals` are without the reserve."""
+
+    host: str
+    provider_id: str | None
+    number: int | None
+    availability_zone: str
+    is_up: bool
+    disabled: bool
+    facts: dict[str, Any]
+    totals: dict[str, int] = field(default_factory=dict)
+    ratios: dict[str, float] = field(default_factory=dict)
+    used: dict[str, int] = field(default_factory=dict)
+
+    def free(self, resource_class: str) -> int:
+        """What may still be claimed, the allocation ratio counted in; 0 for a class that the host has not."""
+        limit = int(self.totals.get(resource_class, 0) * self.ratios.get(resource_class, 1.0))
+        return limit - self.used.get(resource_class, 0)
+
+
+def zone_of(host: Host) -> str:
+    """The host's availability zone: the inventory's, else the default one."""
+    zone = host.variables.get("stratiform_availability_zone")
+    return str(zone) if zone else settings().compute.default_availability_zone
+
+
+def candidates(session: Session) -> list[HostState]:
+    """Every compute host of the inventory, by name, also those that can take nothing: the caller says why not."""
+    now = utcnow()
+    states: dict[str, HostState] = {}
+    by_provider: dict[str, HostState] = {}
+    query = (
+        select(Host, ResourceProvider.id, ResourceProvider.number, ResourceProvider.disabled)
+        .outerjoin(ResourceProvider, ResourceProvider.name == Host.name)
+        .order_by(Host.name)
+    )
+    for host, provider_id, number, disabled in session.execute(query):
+        if "compute" not in host.groups:
+            continue
+        state = HostState(
+            host.name, provider_id, number, zone_of(host), host.is_up(now), bool(disabled), host.facts
+        )  # fmt: skip
+        states[host.name] = state
+        if provider_id:
+            by_provider[provider_id] = state
+    inventories = select(
+        Inventory.provider_id, Inventory.resource_class, Inventory.total, Inventory.reserved, Inventory.allocation_ratio
+    )
+    for provider_id, resource_class, total, reserved, ratio in session.execute(inventories):
+        if found := by_provider.get(provider_id):
+            found.totals[resource_class] = total - reserved
+            found.ratios[resource_class] = ratio
+    used = select(Allocation.provider_id, Allocation.resource_class, func.sum(Allocation.used)).group_by(
+        Allocation.provider_id, Allocation.resource_class
+    )
+    for provider_id, resource_class, amount in session.execute(used):
+        if found := by_provider.get(provider_id):
+            found.used[resource_class] = int(amount)
+    return list(states.values())
+
+
+def claim(session: Session, consumer_id: str, host: str, resources: dict[str, int], context: Context) -> None:
+    """Claims amounts of a host for a consumer. Raises NoCapacity; KeyError for a host that never reported.
+
+    The provider's row is locked first, so two claims never count the same free amount.
+    """
+    provider = session.scalar(select(ResourceProvider).where(ResourceProvider.name == host).with_for_update())
+    if provider is None:
+        raise KeyError(host)
+    wanted = {name: amount for name, amount in resources.items() if amount > 0}
+    used = usage(session, host)
+    inventories = {row.resource_class: row for row in _inventories(session, provider.id)}
+    for name, amount in wanted.items():
+        inventory = inventories.get(name)
+        limit = int((inventory.total - inventory.reserved) * inventory.allocation_ratio) if inventory else 0
+        free = limit - used.get(name, 0)
+        if inventory is None or amount > free or amount > inventory.max_unit:
+            raise NoCapacity(host, name, amount, free if inventory is None else min(free, inventory.max_unit))
+    session.add(Consumer(id=consumer_id, project_id=context.project_id or "", user_id=context.user_id))
+    session.flush()
+    session.add_all(
+        Allocation(consumer_id=consumer_id, provider_id=provider.id, resource_class=name, used=amount)
+        for name, amount in wanted.items()
+    )
+    provider.generation += 1
+    session.flush()
+
+
+def release(session: Session, consumer_id: str) -> None:
+    """Gives back all that a consumer has claimed. Nothing claimed: nothing happens."""
+    held = select(Allocation.provider_id).where(Allocation.consumer_id == consumer_id)
+    for provider in session.scalars(select(ResourceProvider).where(ResourceProvider.id.in_(held))):
+        provider.generation += 1
+    session.execute(delete(Allocation).where(Allocation.consumer_id == consumer_id))
+    session.execute(delete(Consumer).where(Consumer.id == consumer_id))
+
+
+def usage(session: Session, host: str) -> dict[str, int]:
+    """What is claimed of a host, by resource class."""
+    query = (
+        select(Allocation.resource_class, func.sum(Allocation.used))
+        .join(ResourceProvider, ResourceProvider.id == Allocation.provider_id)
+        .where(ResourceProvider.name == host)
+        .group_by(Allocation.resource_class)
+    )
+    return {name: int(amount) for name, amount in session.execute(query)}
+
+
+def set_disabled(session: Session, host: str, disabled: bool) -> None:
+    """Notes whether an operator lets new claims go to the host."""
+    provider = _provider_of(session, host)
+    if provider.disabled != disabled:
+        provider.disabled = disabled
+        provider.generation += 1
+        provider.updated_at = utcnow()
+
+
+def sync_host(session: Session, host: str, facts: dict[str, Any]) -> None:
+    """Brings a host's inventories to what it reports. Writes nothing while nothing changed."""
+    known = session.get(Host, host)
+    if known is None or "compute" not in known.groups:
+        return
+    ratios = settings().compute
+    wanted = {
+        VCPU: (facts.get("vcpus"), 0, ratios.cpu_allocation_ratio),
+        MEMORY_MB: (facts.get("memory_mb"), RESERVED_MEMORY_MB, ratios.memory_allocation_ratio),
+        DISK_GB: (facts.get("disk_gb"), 0, ratios.disk_allocation_ratio),
+    }
+    provider = _provider_of(session, host)
+    have = {row.resource_class: row for row in _inventories(session, provider.id)}
+    changed = False
+    for name, (total, reserved, ratio) in wanted.items():
+        if not isinstance(total, int) or total < 1:
+            continue
+        reserved = min(reserved, total - 1)
+        row = have.get(name)
+        if row is None:
+            session.add(Inventory(provider_id=provider.id, resource_class=name, total=total, reserved=reserved,
+                                  max_unit=total, allocation_ratio=ratio))  # fmt: skip
+            changed = True
+        elif (row.total, row.reserved, row.allocation_ratio) != (total, reserved, ratio):
+            row.total, row.reserved, row.max_unit, row.allocation_ratio = total, reserved, total, ratio
+            changed = True
+    if changed:
+        provider.generation += 1
+        provider.updated_at = utcnow()
+
+
+def _provider_of(session: Session, host: str) -> ResourceProvider:
+    provider = session.scalar(select(ResourceProvider).where(ResourceProvider.name == host))
+    if provider is None:
+        provider = ResourceProvider(name=host)
+        session.add(provider)
+        session.flush()
+    return provider
+
+
+def _inventories(session: Session, provider_id: str) -> list[Inventory]:
+    query = select(Inventory).where(Inventory.provider_id == provider_id).order_by(Inventory.resource_class)
+    return list(session.scalars(query))
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderView:
+    """A resource provider with all that the API shows of it."""
+
+    id: str
+    name: str
+    generation: int
+    updated_at: Any
+    inventories: dict[str, dict[str, int | float]]
+    usages: dict[str, int]
+    traits: list[str]
+
+
+def list_providers(session: Session, *, name: str | None = None, id_: str | None = None) -> list[ResourceProvider]:
+    """Providers by name or id, or all, in the order of their making."""
+    query = select(ResourceProvider).order_by(ResourceProvider.number)
+    if name is not None:
+        query = query.where(ResourceProvider.name == name)
+    if id_ is not None:
+        query = query.where(ResourceProvider.id == id_)
+    return list(session.scalars(query))
+
+
+def view(session: Session, provider: ResourceProvider) -> ProviderView:
+    """Everything about one provider."""
+    fields = ("total", "reserved", "min_unit", "max_unit", "step_size", "allocation_ratio")
+    inventories = {
+        row.resource_class: {name: getattr(row, name) for name in fields} for row in _inventories(session, provider.id)
+    }
+    used = usage(session, provider.name)
+    return ProviderView(
+        provider.id, provider.name, provider.generation, provider.updated_at, inventories,
+        {name: used.get(name, 0) for name in inventories}, _traits(session, provider),
+    )  # fmt: skip
+
+
+def _traits(session: Session, provider: ResourceProvider) -> list[str]:
+    """What is known to be true of a host, under os-traits' names."""
+    traits = {"COMPUTE_IMAGE_TYPE_QCOW2", "COMPUTE_IMAGE_TYPE_RAW", "COMPUTE_NET_VIF_MODEL_VIRTIO",
+              "COMPUTE_STORAGE_BUS_VIRTIO", "COMPUTE_NODE"}  # fmt: skip
+    host = session.get(Host, provider.name)
+    cpu = (host.facts.get("cpu_info") if host else None) or {}
+    if cpu.get("arch") in ("x86_64", "aarch64"):
+        traits.add(f"HW_ARCH_{cpu['arch'].upper()}")
+    if provider.disabled:
+        traits.add("COMPUTE_STATUS_DISABLED")
+    return sorted(traits)
+
+
+def allocations(session: Session, provider_id: str) -> dict[str, dict[str, int]]:
+    """What each consumer has claimed of a provider."""
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    query = select(Allocation.consumer_id, Allocation.resource_class, Allocation.used)
+    for consumer_id, resource_class, used in session.execute(query.where(Allocation.provider_id == provider_id)):
+        found[consumer_id][resource_class] = used
+    return dict(found)
