@@ -24,7 +24,7 @@ from pathlib import Path
 
 FILES = Path(__file__).resolve().parent / "image"
 
-PACKAGES = ("grub-pc-bin", "grub-common", "dropbear-bin", "busybox-static", "libc6", "libcrypt1", "libtomcrypt1", "libtommath1", "zlib1g")
+PACKAGES = ("grub-pc-bin", "grub-common", "dropbear-bin", "busybox-static", "libc6", "libcrypt1", "libgmp10", "libtomcrypt1", "libtommath1", "zlib1g")
 # grub-mkimage is run from the unpacked package; these are the libraries that it is linked with.
 GRUB_LIBRARIES = ("libdevmapper1.02.1", "liblzma5", "libselinux1", "libudev1", "libpcre2-8-0")
 
@@ -138,12 +138,16 @@ def build_initramfs(tree: Path, work: Path, loaded: set[str]) -> bytes:
     for folder in ("bin", "dev", "proc", "sys", "root"):
         (root / folder).mkdir(parents=True)
     shutil.copy(tree / "bin/busybox", root / "bin/busybox")
-    install(FILES / "initramfs-init", root / "init", 0o755)
+    install(FILES / "initramfs-init", root, "init", 0o755)
     place_modules(module_order(tree, ROOT_MODULES, loaded), root / "modules")
     return gzip.compress(cpio(root), 6, mtime=0)
 
 
-def install(source: Path, target: Path, mode: int) -> None:
+def install(source: Path, root: Path, name: str, mode: int = 0o644) -> None:
+    """Copy a file to `name` below `root`; a name that leads out of it is refused, whoever made it up."""
+    target = root / name
+    if not target.resolve().is_relative_to(root.resolve()):
+        sys.exit(f"build_image: {name} leads out of the image")
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
     target.chmod(mode)
@@ -157,20 +161,19 @@ def build_root(tree: Path, work: Path) -> Path:
     (root / "tmp").mkdir(mode=0o1777)
     (root / "tmp").chmod(0o1777)
     (root / "root").chmod(0o700)
-    busybox = root / "bin/busybox"
-    install(tree / "bin/busybox", busybox, 0o755)
-    for applet in run(str(busybox), "--list").split():
+    install(tree / "bin/busybox", root, "bin/busybox", 0o755)
+    for applet in run(str(root / "bin/busybox"), "--list").split():
         if applet != "busybox":
             (root / "bin" / applet).symlink_to("busybox")
     (root / "sbin/init").symlink_to("../bin/busybox")
     for name in ("dropbear", "dropbearkey", "dbclient"):
         source = next(path for path in (tree / "usr/sbin" / name, tree / "usr/bin" / name) if path.exists())
-        install(source, root / source.relative_to(tree), 0o755)
+        install(source, root, str(source.relative_to(tree)), 0o755)
     copy_libraries(tree, root)
 
     for name, mode in (("inittab", 0o644), ("rc", 0o755), ("rc.shutdown", 0o755), ("udhcpc", 0o755)):
-        install(FILES / name, root / "etc" / name, mode)
-    install(FILES / "acpi-power", root / "etc/acpi/PWRF/00000080", 0o755)
+        install(FILES / name, root, f"etc/{name}", mode)
+    install(FILES / "acpi-power", root, "etc/acpi/PWRF/00000080", 0o755)
     (root / "etc/passwd").write_text(SHELL_USERS)
     (root / "etc/group").write_text(GROUPS)
     (root / "etc/shells").write_text("/bin/sh\n")
@@ -182,7 +185,7 @@ def build_root(tree: Path, work: Path) -> Path:
     initramfs = build_initramfs(tree, work, loaded)
     place_modules(module_order(tree, LATER_MODULES, loaded), root / "lib/modules")
     kernel = next((tree / "boot").glob("vmlinuz-*"))
-    install(kernel, root / "boot/vmlinuz", 0o644)
+    install(kernel, root, "boot/vmlinuz")
     (root / "boot/initramfs").write_bytes(initramfs)
     (root / "boot/grub").mkdir()
     (root / "boot/grub/grub.cfg").write_text(GRUB_CONFIG)
@@ -190,15 +193,19 @@ def build_root(tree: Path, work: Path) -> Path:
 
 
 def copy_libraries(tree: Path, root: Path) -> None:
-    """The shared libraries of dropbear, from the same release, and the loader where its name is looked for."""
-    names = ("libc.so.6", "libcrypt.so.1", "libtomcrypt.so.1", "libtommath.so.1", "libz.so.1", "libresolv.so.2", "libnss_dns.so.2", "libnss_files.so.2")
-    places = (tree / "lib/x86_64-linux-gnu", tree / "usr/lib/x86_64-linux-gnu")
-    for name in names:
-        source = next((place / name for place in places if (place / name).exists()), None)
-        if source is not None:
-            install(source, root / "lib" / name, 0o755)
-    loader = next(path for path in (tree / "lib64", tree / "usr/lib64", *places) if (path / "ld-linux-x86-64.so.2").exists())
-    install(loader / "ld-linux-x86-64.so.2", root / "lib64/ld-linux-x86-64.so.2", 0o755)
+    """The shared libraries of dropbear, from the same release, and the loader where its name is looked for.
+
+    The unpacked release's own loader says which they are, so that one that is missing ends the build.
+    """
+    places = [tree / "lib/x86_64-linux-gnu", tree / "usr/lib/x86_64-linux-gnu"]
+    loader = next(path for path in (place / "ld-linux-x86-64.so.2" for place in places) if path.exists())
+    listing = run(str(loader), "--inhibit-cache", "--library-path", ":".join(map(str, places)), "--list", str(root / "usr/sbin/dropbear"))
+    for name, path in re.findall(r"^\s*(\S+) => (\S+)", listing, re.MULTILINE):
+        if not path.startswith(str(tree)):
+            sys.exit(f"build_image: dropbear needs {name}, which none of the packages holds: add its package to PACKAGES")
+        if not name.startswith("/"):  # the loader names itself by its whole path
+            install(Path(path), root, f"lib/{name}", 0o755)
+    install(loader, root, "lib64/ld-linux-x86-64.so.2", 0o755)
 
 
 def build_boot_sectors(tree: Path, work: Path) -> bytes:
@@ -257,7 +264,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="the file to write; default: in the cache folder")
     options = parser.parse_args()
     target = options.output or cache_dir() / f"tiny-{fingerprint()}.qcow2"
-    if options.force or not target.exists():
+    if options.force or options.output or not target.exists():
         build(target)
     print(target)
 
