@@ -1,0 +1,192 @@
+"""A network's DHCP, DNS and metadata namespace."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from typing import Any
+
+from ansible_collections.stratiform.cloud.plugins.module_utils.host_state import (
+    LISTENERS_DIR,
+    read_file,
+    remove_file,
+    write_file,
+)
+from ansible_collections.stratiform.cloud.plugins.module_utils.network import dnsmasq, names, namespaces, veth
+from ansible_collections.stratiform.cloud.plugins.module_utils.network.netlink import Netlink
+
+_DEFAULT = "0.0.0.0/0"
+
+
+class DhcpPlan:
+    """A network's desired DHCP on this host, checked. Every text that reaches a file of dnsmasq's is checked here."""
+
+    def __init__(self, arguments: dict[str, Any]) -> None:
+        self.id = names.uuid(arguments["id"])
+        self.present = arguments["state"] == "present"
+        self.namespace = f"qdhcp-{self.id}"
+        self.listener_path = f"{LISTENERS_DIR}/{self.id}.json"
+        port = arguments["port"]
+        if port is None:
+            if self.present:
+                raise names.Unusable("A present network needs its DHCP port.")
+            return
+        port_id = names.uuid(port["id"])
+        self.inner, self.tap = f"ns-{port_id[:11]}", names.tap_name(port_id)
+        if not self.present:
+            return
+        addresses = [names.interface_address(address) for address in port["addresses"]]
+        self.own_addresses = [address.partition("/")[0] for address in addresses if not names.is_ipv6(address)]
+        self.metadata: bool = arguments["metadata"]
+        if self.metadata:
+            addresses.append(f"{names.METADATA_ADDRESS}/32")
+        self.mtu: int = arguments["mtu"]
+        self.domain = names.domain(arguments["domain"] or "")
+        self.upstream_dns = [names.address(server) for server in arguments["upstream_dns"]]
+        self.interface = veth.Interface(
+            self.inner, self.tap, names.device(arguments["bridge"] or ""), names.mac(port["mac"]), self.mtu, tuple(addresses)
+        )
+        self.subnets = [_subnet(subnet) for subnet in arguments["subnets"] if subnet["enable_dhcp"]]
+        self.gateway = next((subnet["gateway_ip"] for subnet in self.subnets if subnet["gateway_ip"]), None)
+        self.hosts = sorted((_host(host) for host in arguments["hosts"]), key=lambda host: (host["ip"], host["mac"]))
+
+    def files(self) -> dict[str, str]:
+        """dnsmasq's files."""
+        return dnsmasq.render(self)
+
+    def desired(self) -> dict[str, Any] | None:
+        """What shall be, in the form of :func:`observe`."""
+        if not self.present:
+            return None
+        listener = {
+            "namespace": self.namespace, "network_id": self.id, "address": names.METADATA_ADDRESS, "port": 80,
+        }  # fmt: skip
+        return {
+            "namespace": True,
+            "interface": self.interface.desired(),
+            "default_route": self.gateway,
+            "dnsmasq": dnsmasq.desired_state(self.files()) if self.subnets else None,
+            "listener": json.dumps(listener, sort_keys=True) + "\n" if self.metadata else None,
+        }
+
+
+def _subnet(arguments: dict[str, Any]) -> dict[str, Any]:
+    cidr = names.network(arguments["cidr"])
+    if names.is_ipv6(cidr):
+        raise names.Unusable(f"DHCP for the IPv6 subnet {cidr} is not supported: state it with enable_dhcp: false.")
+    return {
+        "id": names.uuid(arguments["id"]),
+        "cidr": cidr,
+        "gateway_ip": names.address(arguments["gateway_ip"]) if arguments["gateway_ip"] else None,
+        "dns_nameservers": [names.address(server) for server in arguments["dns_nameservers"]],
+        "host_routes": [
+            {"destination": names.network(route["destination"]), "nexthop": names.address(route["nexthop"])}
+            for route in arguments["host_routes"]
+        ],
+    }
+
+
+def _host(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "mac": names.mac(arguments["mac"]),
+        "hostname": names.host_label(arguments["hostname"]) if arguments["hostname"] else "",
+        "subnet_id": names.uuid(arguments["subnet_id"]),
+        "ip": names.address(arguments["ip"]),
+    }
+
+
+def observe(host: Netlink, inside: Netlink | None, plan: DhcpPlan) -> dict[str, Any] | None:
+    """What is there of a network's DHCP; None when nothing is. ``inside`` is None when there is no namespace."""
+    if plan.present:
+        interface = veth.observe(host, inside, plan.inner, plan.tap)
+        files = plan.files()
+    else:
+        interface, files = None, {"conf": ""}
+    process = dnsmasq.observe(plan.id, files)
+    listener = read_file(plan.listener_path)
+    has_namespace = namespaces.exists(plan.namespace)
+    if not plan.present:
+        leftover = hasattr(plan, "tap") and host.link(plan.tap) is not None
+        something = has_namespace or process or listener or leftover
+        return {"namespace": has_namespace, "dnsmasq": process, "listener": listener} if something else None
+    if not (has_namespace or process or listener or interface):
+        return None
+    routes = inside.static_routes() if inside else []
+    default = next((route.nexthop for route in routes if route.destination == _DEFAULT), None)
+    return {
+        "namespace": has_namespace,
+        "interface": interface,
+        "default_route": default,
+        "dnsmasq": process,
+        "listener": listener,
+    }
+
+
+def apply(host: Netlink, inside: Netlink, plan: DhcpPlan, before: dict[str, Any] | None, after: dict[str, Any]) -> None:
+    """Bring a network's DHCP to its desired state."""
+    before = before or {"interface": None, "default_route": None, "dnsmasq": None, "listener": None}
+    if inside.link("lo") is None or not inside.link("lo").up:  # type: ignore[union-attr]
+        inside.set_link("lo", state="up")
+    veth.apply(host, inside, before["interface"], after["interface"])
+    _apply_default_route(inside, plan)
+    if after["dnsmasq"] is None:
+        if before["dnsmasq"]:
+            dnsmasq.remove(plan.id)
+    else:
+        if before["dnsmasq"] != after["dnsmasq"]:
+            dnsmasq.apply(plan.id, plan.namespace, after["dnsmasq"]["files"])
+        _release_orphans(plan, after["dnsmasq"]["files"])
+    if after["listener"] is None:
+        remove_file(plan.listener_path)
+    elif before["listener"] != after["listener"]:
+        write_file(plan.listener_path, after["listener"], 0o600)
+
+
+def _apply_default_route(inside: Netlink, plan: DhcpPlan) -> None:
+    """dnsmasq reaches upstream name servers through the network's router."""
+    wanted = False
+    for route in inside.static_routes():
+        if (route.destination, route.nexthop, route.device) == (_DEFAULT, plan.gateway, plan.inner):
+            wanted = True
+        else:
+            inside.delete_route(route.destination, route.nexthop, route.device)
+    if plan.gateway and not wanted:
+        inside.add_route(_DEFAULT, plan.gateway, plan.inner)
+
+
+def _release_orphans(plan: DhcpPlan, files: dict[str, str]) -> None:
+    for mac, address, client_id in dnsmasq.orphaned_leases(plan.id, files):
+        server = next(
+            (
+                own
+                for own in plan.own_addresses
+                for subnet in plan.subnets
+                if ipaddress.ip_address(own) in ipaddress.ip_network(subnet["cidr"])
+                and ipaddress.ip_address(address) in ipaddress.ip_network(subnet["cidr"])
+            ),
+            None,
+        )
+        if server:
+            dnsmasq.release(plan.namespace, plan.inner, server, mac, address, client_id)
+
+
+def remove(host: Netlink, network_id: str, namespace: str, tap: str | None) -> None:
+    """Remove a network's DHCP. The links go first: sockets of others may keep the namespace alive for a while."""
+    remove_file(f"{LISTENERS_DIR}/{network_id}.json")
+    dnsmasq.remove(network_id)
+    remove_namespace(host, namespace)
+    if tap and host.link(tap) is not None:
+        host.delete_link(tap)
+
+
+def remove_namespace(host: Netlink, namespace: str) -> None:
+    """Remove a namespace with its veth pairs."""
+    if namespaces.exists(namespace):
+        with Netlink(namespace) as inside:
+            for link in inside.links().values():
+                if link.kind == "veth":
+                    outer = host.name_of(link.peer_index)
+                    inside.delete_link(link.name)
+                    if outer:
+                        host.forget(outer)
+    namespaces.remove(namespace)
