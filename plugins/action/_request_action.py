@@ -41,7 +41,9 @@ class RequestActionBase(ActionBase):
             )
         unknown = sorted(set(self._task.args) - self._VALID_ARGS)
         if unknown:
-            raise AnsibleActionFail(f"request excludes other arguments: remove {', '.join(unknown)}, or remove request.")
+            raise AnsibleActionFail(
+                f"request excludes other arguments: remove {', '.join(unknown)}, or remove request."
+            )
         sections = self._sections(module_name, task_vars["inventory_hostname"])
         if not sections:
             return {"changed": False, "skipped": True, "skip_reason": "The request says nothing of this for the host."}
@@ -90,9 +92,7 @@ class RequestActionBase(ActionBase):
                 result = self._run_by_worker(worker, module_name, section)
             if not result.pop("unknown_module", False):
                 return result
-        return self._execute_module(
-            module_name=f"{COLLECTION}.{module_name}", module_args=section, task_vars=task_vars
-        )
+        return self._execute_module(module_name=f"{COLLECTION}.{module_name}", module_args=section, task_vars=task_vars)
 
     def _worker_connection(self) -> socket.socket | None:
         """Connect to the resident worker of this task's host; None when there is none within reach.
@@ -118,7 +118,9 @@ class RequestActionBase(ActionBase):
             with worker.makefile("rb") as answers:
                 line = answers.readline()
         except OSError as error:
-            raise AnsibleActionFail(f"The host's resident worker broke off ({error.strerror}): run the job again.") from error
+            raise AnsibleActionFail(
+                f"The host's resident worker broke off ({error.strerror}): run the job again."
+            ) from error
         if not line.endswith(b"\n"):
             raise AnsibleActionFail("The host's resident worker ended before it answered: run the job again.")
         result = json.loads(line, cls=get_module_decoder(SERIALIZATION_PROFILE, Direction.MODULE_TO_CONTROLLER))

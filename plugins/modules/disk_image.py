@@ -8,7 +8,8 @@ module: disk_image
 short_description: Cache images and make disks and config drives for guests
 version_added: "1.0.0"
 description:
-  - Brings images into the host's cache, verified while they are read, and refuses damaged ones and those that refer to other files.
+  - Brings images into the host's cache, verified while they are read.
+  - Refuses damaged images and those that refer to other files.
   - Makes disks as qcow2 overlays on cached images. A disk that is there is never made anew or shrunk.
   - Makes config drives as ISO 9660 images with the label C(config-2).
 author: Stratiform
@@ -173,7 +174,6 @@ diff:
 """
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-
 from ansible_collections.stratiform.cloud.plugins.module_utils.compute.disks import DiskConverger  # noqa: E402
 from ansible_collections.stratiform.cloud.plugins.module_utils.result import Outcome  # noqa: E402
 

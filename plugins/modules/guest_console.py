@@ -55,7 +55,6 @@ ansible_stats:
 import os  # noqa: E402
 
 from ansible.module_utils.basic import AnsibleModule  # noqa: E402
-
 from ansible_collections.stratiform.cloud.plugins.module_utils.result import Outcome  # noqa: E402
 
 MAX_BYTES = 100 * 1024

@@ -8,7 +8,8 @@ module: libvirt_domain
 short_description: Define, start, stop, reboot and remove guests
 version_added: "1.0.0"
 description:
-  - Makes a host's guests as desired through libvirt. The definition is compared with the domain's own and changed only where it differs.
+  - Makes a host's guests as desired through libvirt.
+  - The definition is compared with the domain's own and changed only where it differs.
   - A changed definition of a running guest takes effect at its next start.
   - One guest's failure does not stop the others. All failures are reported together.
 author: Stratiform
@@ -182,7 +183,6 @@ diff:
 """
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib  # noqa: E402
-
 from ansible_collections.stratiform.cloud.plugins.module_utils.result import Outcome  # noqa: E402
 
 DISK_OPTIONS = {

@@ -1,4 +1,4 @@
-"""One client's connection to the resident worker, served in a process of its own: calls of modules one after the other."""
+"""One client's connection to the resident worker, served in a process of its own: one call of a module after another."""
 
 from __future__ import annotations
 
@@ -106,7 +106,9 @@ class Connection:
             if result is not None:
                 return result
             words = read_all(errors).decode(errors="replace")[-QUOTED_ERROR_CHARACTERS:]
-            return failure(f"Module {name} {ending(status)} before it had a result: run the job again.", module_stderr=words)
+            return failure(
+                f"Module {name} {ending(status)} before it had a result: run the job again.", module_stderr=words
+            )
         finally:
             os.close(output)
             os.close(errors)
@@ -156,6 +158,7 @@ def run_module(module: ModuleType, request: dict[str, Any]) -> None:
     except SystemExit:
         return
     except Exception as error:
+        log.exception("module %s failed", request["module"])
         words = f"{type(error).__name__}: {error}"
         print(failure(f"Module {request['module']} stopped with {words}", exception=traceback.format_exc()).decode())
 

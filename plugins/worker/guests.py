@@ -27,8 +27,8 @@ KEEPALIVE_COUNT = 3
 class GuestWatch:
     """A thread that owns the libvirt connection and puts messages in a queue.
 
-    Each message is announced by a byte on the wake-up pipe. After each new connection comes a snapshot, because what happened
-    while libvirt was away was missed.
+    Each message is announced by a byte on the wake-up pipe. After each new connection comes a snapshot,
+    because what happened while libvirt was away was missed.
     """
 
     def __init__(self, wake_up: int) -> None:

@@ -89,7 +89,7 @@ class DocumentStore:
 
     def documents(self, owner: dict[str, str], address: str) -> dict[str, str]:
         """Path -> base64 for the guest; raises NotKnownError, or UnavailableError when nothing is kept either."""
-        # The address comes from the kernel, the owner from our own listener files; a hash makes a safe file name of them.
+        # The address comes from the kernel, the owner from our own files; a hash makes a safe file name of them.
         key = hashlib.sha256(json.dumps([owner, address], sort_keys=True).encode()).hexdigest()
         with self._lock:
             entry = self._entries.setdefault(key, _Entry())

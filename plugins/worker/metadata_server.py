@@ -71,7 +71,7 @@ class MetadataServer:
                 self._accept(key.data)
 
     def scan(self) -> None:
-        """Open the sockets of new and changed listener files and of namespaces made anew; close those of removed ones."""
+        """Open the sockets of new listener files, changed ones and renewed namespaces; close those of removed files."""
         wanted = {}
         for file in os.listdir(self.listeners_dir):
             if file.endswith(".json"):

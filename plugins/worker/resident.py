@@ -154,7 +154,9 @@ def main() -> NoReturn:
     """Read the command line and serve."""
     parser = argparse.ArgumentParser(description="Stratiform's resident worker")
     parser.add_argument("--socket", default=DEFAULT_SOCKET, help="unix socket to listen on")
-    parser.add_argument("--state-dir", default=DEFAULT_STATE_DIR, help="folder whose file system holds the guests' disks")
+    parser.add_argument(
+        "--state-dir", default=DEFAULT_STATE_DIR, help="folder whose file system holds the guests' disks"
+    )
     options = parser.parse_args()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     # A service manager may start us without HOME, which programs that modules call rely on.

@@ -51,7 +51,9 @@ class DiskConverger:
                 self.outcome.fail(spec["id"], str(error))
             except OSError as error:
                 words = error.strerror or type(error).__name__
-                self.outcome.fail(spec["id"], f"{spec['path']}: {words}. Look after the host's disk, then run the job again.")
+                self.outcome.fail(
+                    spec["id"], f"{spec['path']}: {words}. Look after the host's disk, then try again."
+                )
 
     def _change(self, header: str, before: Any, after: Any) -> bool:
         return self.outcome.change(header, before, after) and not self.check_mode

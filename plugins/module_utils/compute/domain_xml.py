@@ -116,7 +116,7 @@ def _text(parent: ET.Element, tag: str, text: str, **attributes: str) -> None:
 
 
 def _firmware(root: ET.Element, server_id: str) -> None:
-    """BIOS tables by which guests recognise an OpenStack cloud and find their own id (cloud-init's OpenStack datasource)."""
+    """BIOS tables by which guests (cloud-init) recognise an OpenStack cloud and find their own id."""
     system = ET.SubElement(ET.SubElement(root, "sysinfo", type="smbios"), "system")
     entries = {
         "manufacturer": "OpenStack Foundation",

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import libvirt
-
 from ansible_collections.stratiform.cloud.plugins.module_utils.compute import domain_xml, power, session, virtualization
 from ansible_collections.stratiform.cloud.plugins.module_utils.result import Outcome
 
@@ -24,7 +23,9 @@ def converge(specs: list[dict[str, Any]], outcome: Outcome, check_mode: bool) ->
     except libvirt.libvirtError as error:
         for spec in specs:
             words = error.get_error_message()
-            outcome.fail(spec["id"], f"libvirt does not answer on this host ({words}): start libvirtd, then run the job again.")
+            outcome.fail(
+                spec["id"], f"libvirt does not answer on this host ({words}): start libvirtd, then run the job again."
+            )
         return
     host = _Host(connection, outcome, check_mode)
     try:
@@ -116,13 +117,15 @@ class _Host:
             if spec["memory_mb"] is None:
                 self.outcome.fail(
                     spec["id"],
-                    "The guest is not defined on this host: give name, vcpus and memory_mb to define it, or delete the server.",
+                    "The guest is not defined on this host: give name, vcpus and memory_mb to define it, or delete it.",
                 )
                 return
             if spec["reboot"]:
                 self.outcome.change(*_reboot_difference(spec))
             elif spec["power_state"] is not None:
-                self.outcome.change(f"guest {spec['id']}", {"power_state": "shutdown"}, {"power_state": spec["power_state"]})
+                self.outcome.change(
+                    f"guest {spec['id']}", {"power_state": "shutdown"}, {"power_state": spec["power_state"]}
+                )
             self.outcome.record(spec["id"], power_state="nostate", vnc_port=None, outcome=None)
 
     @staticmethod
@@ -134,4 +137,8 @@ class _Host:
 
 
 def _reboot_difference(spec: dict[str, Any]) -> tuple[str, Any, Any]:
-    return f"reboot of guest {spec['id']}", {"mark": None}, {"mark": spec["reboot"]["mark"], "type": spec["reboot"]["type"]}
+    return (
+        f"reboot of guest {spec['id']}",
+        {"mark": None},
+        {"mark": spec["reboot"]["mark"], "type": spec["reboot"]["type"]},
+    )

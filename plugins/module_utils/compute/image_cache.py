@@ -89,7 +89,7 @@ def _download(image: dict[str, Any], part: str) -> None:
             if attempt == ATTEMPTS:
                 words = getattr(error, "reason", None) or error
                 raise ConnectionError(
-                    f"The image cannot be fetched ({words}): see that the image service answers, then run the job again."
+                    f"The image cannot be fetched ({words}): see that the image service answers, then try again."
                 ) from error
             time.sleep(PAUSE_S * attempt)
     checksum = image.get("checksum")
@@ -152,7 +152,7 @@ def _open(image: dict[str, Any], offset: int) -> Any:
             raise ImageError("The image has another length than before: run the job again.") from error
         if error.code < 500:
             raise ImageError(
-                f"The image service refused the download ({error.code}): see that the image is active, then run the job again."
+                f"The image service refused the download ({error.code}): see that the image is active, then try again."
             ) from error
         raise _Interrupted(f"the image service answered {error.code}") from error
 

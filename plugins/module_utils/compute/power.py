@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 import libvirt
-
 from ansible_collections.stratiform.cloud.plugins.module_utils.compute import domain_xml, states
 
 POLL_S = 0.2
@@ -96,7 +95,8 @@ class Guest:
     def reboot(self, kind: str, mark: str, timeout_s: int) -> str:
         """Reboot and leave the mark; what it was in the end: ``soft``, or ``hard`` also when a soft one took too long.
 
-        The mark is set while the guest is off. So whenever this is broken off, its repetition does what is missing, and only that.
+        The mark is set while the guest is off. So whenever this is broken off, its repetition does what is missing,
+        and only that.
         """
         outcome = "soft" if kind == "soft" and self.ask_to_shut_down(timeout_s) else "hard"
         if self.power_state() not in OFF or self.power_state() == "crashed":

@@ -41,7 +41,7 @@ def inspect(path: str, image_format: str) -> None:
     if int(info["virtual-size"]) <= 0:
         raise ImageError("The image is empty: upload a disk image.")
     if image_format == "qcow2":
-        _check(path)
+        _check(path, int(info.get("cluster-size", 0)))
 
 
 def create(path: str, size_bytes: int, backing: tuple[str, str] | None) -> None:
@@ -59,22 +59,25 @@ def create(path: str, size_bytes: int, backing: tuple[str, str] | None) -> None:
 
 
 def _info(path: str, image_format: str) -> dict[str, Any]:
-    # The format is stated, never guessed: a raw image may hold anything, and what its guest wrote must not become a header.
+    # The format is stated, never guessed: what a guest wrote into a raw image must not become a header.
     done = _run([PROGRAM, "info", "--output=json", "-U", "-f", image_format, path])
     if done.returncode:
-        raise ImageError(f"The image is not a readable {image_format} image ({_words(done)}): check the file and upload it again.")
+        raise ImageError(
+            f"The image is not a readable {image_format} image ({_words(done)}): check the file and upload it again."
+        )
     info: dict[str, Any] = json.loads(done.stdout)
     return info
 
 
-def _check(path: str) -> None:
+def _check(path: str, cluster_bytes: int) -> None:
     done = _run([PROGRAM, "check", "--output=json", "-f", "qcow2", path])
     try:
         found = json.loads(done.stdout)
     except ValueError:
         found = {}
-    # A file that ends before its last cluster reads as zeros there, which the check itself does not mind.
-    if int(found.get("image-end-offset", 0)) > os.path.getsize(path):
+    # What lies behind the end of the file reads as zeros, which the check itself does not mind. Sound images may end
+    # within their last cluster, but not before it.
+    if int(found.get("image-end-offset", 0)) >= os.path.getsize(path) + cluster_bytes:
         raise ImageError("The image is truncated: upload the whole file again.")
     if done.returncode in (0, _CHECK_LEAKS) and not found.get("corruptions") and not found.get("check-errors"):
         return
@@ -106,7 +109,9 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     except FileNotFoundError as error:
         raise ImageError("qemu-img is missing on the host: install the package qemu-utils.") from error
     except subprocess.TimeoutExpired as error:
-        raise ImageError(f"qemu-img took longer than {TIMEOUT_S} s: look after the host's disk, then try again.") from error
+        raise ImageError(
+            f"qemu-img took longer than {TIMEOUT_S} s: look after the host's disk, then try again."
+        ) from error
 
 
 def _words(done: subprocess.CompletedProcess[str]) -> str:
@@ -114,7 +119,11 @@ def _words(done: subprocess.CompletedProcess[str]) -> str:
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     if lines:
         return lines[-1].strip()[:300]
-    return f"it ended with code {done.returncode}" if done.returncode >= 0 else f"it was killed by signal {-done.returncode}"
+    return (
+        f"it ended with code {done.returncode}"
+        if done.returncode >= 0
+        else f"it was killed by signal {-done.returncode}"
+    )
 
 
 def _remove(path: str) -> None:
