@@ -20,7 +20,7 @@ def dhcp_port(session: Session, network_id: str) -> Port | None:
 
 def ensure_dhcp(session: Session, by: jobs.Origin, network: Network) -> bool:
     """Makes the DHCP port agree with the network's subnets, on a host; whether anything changed."""
-    served = [subnet for subnet in jobs.needs_dhcp(ipam.subnets_of(session, network.id))]
+    served = [subnet for subnet in ipam.subnets_of(session, network.id) if subnet.enable_dhcp]
     port = dhcp_port(session, network.id)
     if not served:
         if port is not None:

@@ -1,4 +1,4 @@
-"""Which jobs a change needs, and which hosts it concerns. A job's plan is read when it runs, so it is always current."""
+"""Which jobs a change needs, and which hosts it concerns. A plan is read when its job runs, so it is current."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from api.db import hosts as host_table
 from api.engine.actions import enqueue
 from api.http.context import Context
 from api.network import faults
-from api.network.models import Network, Port, PortSecurityGroup, Router, SecurityGroupRule, Subnet
+from api.network.models import Network, Port, PortSecurityGroup, Router, SecurityGroupRule
 
 NETWORK_APPLY = "network.network.apply"
 ROUTER_APPLY = "network.router.apply"
@@ -85,7 +85,7 @@ def hosts_of_groups(session: Session, group_ids: Iterable[str], *, remote_only: 
     if not wanted:
         return set()
     trusting = select(SecurityGroupRule.security_group_id).where(SecurityGroupRule.remote_group_id.in_(wanted))
-    member_of = PortSecurityGroup.security_group_id.in_(trusting)
+    member_of: ColumnElement[bool] = PortSecurityGroup.security_group_id.in_(trusting)
     if not remote_only:
         member_of = or_(member_of, PortSecurityGroup.security_group_id.in_(wanted))
     query = select(Port.host).join(PortSecurityGroup, PortSecurityGroup.port_id == Port.id)
@@ -124,8 +124,3 @@ def join_host(session: Session, by: Origin, port: Port, host: str) -> bool:
     if present:
         apply_network(session, by, port.network_id)
     return True
-
-
-def needs_dhcp(subnets: Iterable[Subnet]) -> list[Subnet]:
-    """Those of the subnets that DHCP serves with addresses or options."""
-    return [subnet for subnet in subnets if subnet.enable_dhcp]

@@ -1,4 +1,4 @@
-"""The network service's tables. Statuses are OpenStack's; what hosts report is written by actions and observers only."""
+"""The network service's tables. Statuses are OpenStack's; actions and observers write what hosts report."""
 
 from __future__ import annotations
 
@@ -146,7 +146,8 @@ class PortIp(Base):
     """An address of a port. `number` orders addresses within a subnet: see ipam.number_of()."""
 
     __tablename__ = "port_ips"
-    __table_args__ = (UniqueConstraint("subnet_id", "address"), Index("ix_port_ips_subnet_number", "subnet_id", "number"))
+    __table_args__ = (UniqueConstraint("subnet_id", "address"),
+                      Index("ix_port_ips_subnet_number", "subnet_id", "number"))  # fmt: skip
 
     port_id: Mapped[str] = mapped_column(ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True)
     subnet_id: Mapped[str] = mapped_column(ForeignKey("subnets.id"), primary_key=True)
@@ -172,7 +173,7 @@ class Router(Standard, Base):
 
 
 class FloatingIp(Standard, Base):
-    """An address of an external network, held by the port `floating_port_id`, for a port's fixed address or for none."""
+    """An address of an external network, held by the port `floating_port_id`, standing for a fixed address or none."""
 
     __tablename__ = "floatingips"
     __table_args__ = (UniqueConstraint("port_id", "fixed_ip_address", "floating_network_id"),)

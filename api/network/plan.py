@@ -32,7 +32,7 @@ Sections = dict[str, Section]
 
 def variables_of(session: Session) -> dict[str, dict[str, Any]]:
     """Every host's inventory variables."""
-    return {name: variables for name, variables in session.execute(select(Host.name, Host.variables))}
+    return {row.name: row.variables for row in session.execute(select(Host.name, Host.variables))}
 
 
 def presence(session: Session, network_ids: Iterable[str]) -> dict[str, set[str]]:
@@ -52,7 +52,7 @@ def bridge_on(network: Network, variables: dict[str, Any]) -> str:
 def _physical_bridge(network: Network, variables: dict[str, Any]) -> str:
     mapping = variables.get("stratiform_physical_networks") or settings().network.physical_networks
     try:
-        return str(mapping[network.physical_network])
+        return str(mapping[network.physical_network or ""])
     except KeyError:
         raise LookupError(
             f"physical network {network.physical_network!r} has no bridge: name it in stratiform_physical_networks"

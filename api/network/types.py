@@ -75,3 +75,5 @@ class DetachedPort:
     network_type: str = "vxlan"
     vni: int | None = None
     mtu: int = 1500
+    mac: str = ""
+    physical_network: str | None = None
