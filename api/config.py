@@ -56,6 +56,15 @@ class ImageSettings:
 
 
 @dataclass(frozen=True)
+class IdentitySettings:
+    """How long tokens live, and how many wrong passwords in a row close a user's account for how long (0: never)."""
+
+    token_lifetime_s: int = 3600
+    lockout_failures: int = 10
+    lockout_s: int = 60
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings. URLs have no slash at the end."""
 
@@ -75,6 +84,7 @@ class Settings:
     network: NetworkSettings = NetworkSettings()
     compute: ComputeSettings = ComputeSettings()
     image: ImageSettings = ImageSettings()
+    identity: IdentitySettings = IdentitySettings()
 
     def url(self, interface: str = "public") -> str:
         """The base URL of the catalog interface `public`, `internal` or `admin`."""
@@ -103,8 +113,9 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: {error}") from None
 
 
-_SECTIONS: dict[str, type[EngineSettings | NetworkSettings | ComputeSettings | ImageSettings]] = {
-    "engine": EngineSettings, "network": NetworkSettings, "compute": ComputeSettings, "image": ImageSettings}
+_SECTIONS: dict[str, type[EngineSettings | NetworkSettings | ComputeSettings | ImageSettings | IdentitySettings]] = {
+    "engine": EngineSettings, "network": NetworkSettings, "compute": ComputeSettings, "image": ImageSettings,
+    "identity": IdentitySettings}
 _PATHS = ("state_dir", "run_dir", "log_dir")
 
 

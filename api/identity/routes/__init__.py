@@ -1,0 +1,12 @@
+"""Identity's HTTP face: each module adds its handlers to the one blueprint."""
+
+from __future__ import annotations
+
+from api.http.faults import identity_fault
+from api.http.wiring import Service
+from api.identity.routes import auth
+from api.identity.routes.blueprint import blueprint
+
+__all__ = ["SERVICE", "auth"]
+
+SERVICE = Service(name="identity", prefix="identity", blueprint=blueprint, render=identity_fault)

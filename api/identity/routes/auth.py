@@ -1,0 +1,58 @@
+"""/v3/auth: tokens, and what the holder of one may see and reach."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, request
+
+from api.http import policy
+from api.http.current import context, public, read_session, write_session
+from api.http.faults import BadRequest, NotFound
+from api.http.responses import empty, json_response
+from api.http.validation import json_body
+from api.identity import authentication, schemas, tokens
+from api.identity.routes.blueprint import blueprint
+
+
+def _shown(subject: tokens.Subject) -> dict[str, Any]:
+    """The body of a token, with the catalog unless the query says `nocatalog` or the token has no scope."""
+    body = dict(subject.body)
+    if subject.payload.scope != "unscoped" and "nocatalog" not in request.args:
+        body["catalog"] = tokens.catalog_of(read_session(), subject)
+    return {"token": body}
+
+
+def _subject(rule: str) -> tokens.Subject:
+    """The token that X-Subject-Token names, if the caller may do `rule` with it; 404 when it does not hold."""
+    token = request.headers.get("X-Subject-Token")
+    if not token:
+        raise BadRequest("The header X-Subject-Token is missing: send the token in question in it.")
+    try:
+        subject = tokens.validate(token)
+    except tokens.InvalidToken:
+        policy.authorize(context(), rule, {"target.token.user_id": None})
+        raise NotFound("Failed to validate token") from None
+    policy.authorize(context(), rule, {"target.token.user_id": subject.payload.user_id})
+    return subject
+
+
+@blueprint.post("/v3/auth/tokens")
+@public
+def create_token() -> Response:
+    auth = json_body(schemas.AUTHENTICATE)["auth"]
+    token, subject = authentication.authenticate(read_session(), auth)
+    return json_response(_shown(subject), 201, {"X-Subject-Token": token})
+
+
+@blueprint.get("/v3/auth/tokens")
+def show_token() -> Response:
+    subject = _subject("identity:check_token" if request.method == "HEAD" else "identity:validate_token")
+    return json_response(_shown(subject), headers={"X-Subject-Token": request.headers["X-Subject-Token"]})
+
+
+@blueprint.delete("/v3/auth/tokens")
+def revoke_token() -> Response:
+    subject = _subject("identity:revoke_token")
+    tokens.revoke(write_session(), subject.payload)
+    return empty()
