@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 from typing import Any
 
 from ansible_collections.stratiform.cloud.plugins.module_utils.host_state import (
@@ -99,10 +100,9 @@ def observe(host: Netlink, inside: Netlink | None, plan: DhcpPlan) -> dict[str, 
     """What is there of a network's DHCP; None when nothing is. ``inside`` is None when there is no namespace."""
     if plan.present:
         interface = veth.observe(host, inside, plan.inner, plan.tap)
-        files = plan.files()
     else:
-        interface, files = None, {"conf": ""}
-    process = dnsmasq.observe(plan.id, files)
+        interface = None
+    process = dnsmasq.observe(plan.id, _identity(inside, plan.inner) if plan.present else "")
     listener = read_file(plan.listener_path)
     has_namespace = namespaces.exists(plan.namespace)
     if not plan.present:
@@ -122,10 +122,19 @@ def observe(host: Netlink, inside: Netlink | None, plan: DhcpPlan) -> dict[str, 
     }
 
 
+def _identity(inside: Netlink | None, inner: str) -> str:
+    """Tells the interface from another of the same name, in this namespace or in one that was there before."""
+    link = inside.link(inner) if inside else None
+    if inside is None or link is None:
+        return ""
+    return f"{os.stat(namespaces.path_of(inside.namespace or '')).st_ino}-{link.index}"
+
+
 def apply(host: Netlink, inside: Netlink, plan: DhcpPlan, before: dict[str, Any] | None, after: dict[str, Any]) -> None:
     """Bring a network's DHCP to its desired state."""
     before = before or {"interface": None, "default_route": None, "dnsmasq": None, "listener": None}
-    if inside.link("lo") is None or not inside.link("lo").up:  # type: ignore[union-attr]
+    loopback = inside.link("lo")
+    if loopback is not None and not loopback.up:
         inside.set_link("lo", state="up")
     veth.apply(host, inside, before["interface"], after["interface"])
     _apply_default_route(inside, plan)
@@ -133,8 +142,8 @@ def apply(host: Netlink, inside: Netlink, plan: DhcpPlan, before: dict[str, Any]
         if before["dnsmasq"]:
             dnsmasq.remove(plan.id)
     else:
-        if before["dnsmasq"] != after["dnsmasq"]:
-            dnsmasq.apply(plan.id, plan.namespace, after["dnsmasq"]["files"])
+        if before["dnsmasq"] != after["dnsmasq"] or before["interface"] is None:
+            dnsmasq.apply(plan.id, plan.namespace, _identity(inside, plan.inner), after["dnsmasq"]["files"])
         _release_orphans(plan, after["dnsmasq"]["files"])
     if after["listener"] is None:
         remove_file(plan.listener_path)

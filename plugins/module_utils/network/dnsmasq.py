@@ -105,9 +105,12 @@ def _options(plan: Any, subnet: dict[str, Any], tag: str) -> list[str]:
     return lines
 
 
-def _conf_path(network_id: str, conf: str) -> str:
-    """The configuration's name tells its content, so the command line of a process tells which one it runs with."""
-    return f"{folder_of(network_id)}/dnsmasq-{fingerprint(conf)}.conf"
+def _conf_path(network_id: str, conf: str, interface_identity: str) -> str:
+    """The configuration's name tells its content and the interface (dnsmasq binds to the device, not to its name).
+
+    So the command line of a process tells whether it is the right one.
+    """
+    return f"{folder_of(network_id)}/dnsmasq-{fingerprint(conf + interface_identity)}.conf"
 
 
 def _read_pid(path: str) -> int | None:
@@ -146,7 +149,7 @@ def _loaded_mark(files: dict[str, str], pid: int) -> str:
     return fingerprint("\0".join([str(pid), *(files[name] for name in _RELOADED)]))
 
 
-def observe(network_id: str, desired: dict[str, str]) -> dict[str, Any] | None:
+def observe(network_id: str, interface_identity: str) -> dict[str, Any] | None:
     """What is there: the files, and whether a process runs that has read them. None when nothing is."""
     folder = folder_of(network_id)
     process = running(network_id)
@@ -154,20 +157,24 @@ def observe(network_id: str, desired: dict[str, str]) -> dict[str, Any] | None:
         return None
     pid, conf_path = process or (0, "")
     files = {name: read_file(f"{folder}/{name}") or "" for name in _RELOADED}
-    conf = read_file(conf_path or _conf_path(network_id, desired["conf"])) or ""
-    current = process is not None and read_file(f"{folder}/loaded") == _loaded_mark(files, pid)
-    return {"running": process is not None, "read_its_files": current, "files": {"conf": conf, **files}}
+    conf = (read_file(conf_path) or "") if conf_path else ""
+    return {
+        "running": process is not None,
+        "bound_to_interface": conf_path == _conf_path(network_id, conf, interface_identity),
+        "read_its_files": process is not None and read_file(f"{folder}/loaded") == _loaded_mark(files, pid),
+        "files": {"conf": conf, **files},
+    }
 
 
 def desired_state(files: dict[str, str]) -> dict[str, Any]:
     """What shall be, in the form of :func:`observe`."""
-    return {"running": True, "read_its_files": True, "files": files}
+    return {"running": True, "bound_to_interface": True, "read_its_files": True, "files": files}
 
 
-def apply(network_id: str, namespace: str, files: dict[str, str]) -> None:
+def apply(network_id: str, namespace: str, interface_identity: str, files: dict[str, str]) -> None:
     """Write the files; let the process read them again, or start one when none runs with this configuration."""
     folder = folder_of(network_id)
-    conf_path = _conf_path(network_id, files["conf"])
+    conf_path = _conf_path(network_id, files["conf"], interface_identity)
     for name in _RELOADED:
         if read_file(f"{folder}/{name}") != files[name]:
             write_file(f"{folder}/{name}", files[name])
