@@ -45,6 +45,7 @@ class Host:
     def __init__(self, tree: Path) -> None:
         self.tree = tree
         self.elapsed_s = 0.0
+        self.servers: list[subprocess.Popen[str]] = []
         self._holder = subprocess.Popen(
             ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", HOST_SCRIPT],
             stdin=subprocess.PIPE,
@@ -61,6 +62,8 @@ class Host:
         assert self._holder.stdin is not None
         self._holder.kill()
         self._holder.wait()
+        for server in self.servers:
+            server.wait(timeout=10)
         self._holder.stdin.close()
         assert self._holder.stdout is not None
         self._holder.stdout.close()
