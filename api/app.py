@@ -10,6 +10,7 @@ from flask import Flask, Response
 
 from api.http import policy
 from api.http.current import public
+from api.http.internal import internal_service
 from api.http.responses import json_response
 from api.http.wiring import Service, install
 
@@ -27,7 +28,7 @@ def create_app(services: Sequence[str] = SERVICES) -> Flask:
         policy.register(importlib.import_module(f"api.{name}.policies").RULES)
         faces.append(importlib.import_module(f"api.{name}.routes").SERVICE)
     authenticate = importlib.import_module("api.identity.service").authenticate_token
-    install(app, faces, authenticate)
+    install(app, [*faces, internal_service()], authenticate)
 
     @app.get("/")
     @public
