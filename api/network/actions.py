@@ -101,8 +101,9 @@ class NetworkApply(Apply):
         for host in sorted(hosts):
             section = planning.network_section(network, host, hosts, variables, present=True)
             planning.merge(sections, host, "network_bridge", {"networks": [section], "ports": []})
-        if network.dhcp_host and (served := planning.dhcp_section(session, network, variables.get(network.dhcp_host, {}))):
-            planning.merge(sections, network.dhcp_host, "network_dhcp", {"networks": [served]})
+        host = network.dhcp_host or ""
+        if host and (served := planning.dhcp_section(session, network, variables.get(host, {}))):
+            planning.merge(sections, host, "network_dhcp", {"networks": [served]})
         return sections
 
     def applied(self, session: Session, job: Job) -> None:
@@ -136,8 +137,8 @@ class RouterApply(Apply):
         known = {section["id"] for section in networks}
         networks += [section for section in job.args.get("left_networks", ()) if section["id"] not in known]
         if router is None:
-            state: planning.Section = {"id": job.args["router_id"], "interfaces": [], "gateway": None, "floating_ips": [],
-                                   "routes": [], "metadata": False, "state": "absent"}  # fmt: skip
+            state: planning.Section = {"id": job.args["router_id"], "interfaces": [], "gateway": None, "routes": [],
+                                       "floating_ips": [], "metadata": False, "state": "absent"}  # fmt: skip
         else:
             state = planning.router_section(session, router)
         return {host: {"network_bridge": {"networks": networks, "ports": []}, "network_router": {"routers": [state]}}}

@@ -121,6 +121,6 @@ def join_host(session: Session, by: Origin, port: Port, host: str) -> bool:
     port.host = host
     if host in present:
         return False
-    if present:
+    if present and session.get_one(Network, port.network_id).network_type == "vxlan":
         apply_network(session, by, port.network_id)
     return True

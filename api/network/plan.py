@@ -194,13 +194,21 @@ def filter_section(session: Session, host: str) -> Section:
         "ports": [
             {"id": port.id, "tap": port.tap, "bridge": bridge_on(networks[port.network_id], variables),
              "zone": networks[port.network_id].zone, "mac": port.mac_address,
-             "addresses": [ip.address for ip in port.fixed_ips],
-             "allowed_address_pairs": port.allowed_address_pairs, "port_security": port.port_security_enabled,
-             "rules": [rule for membership in port.groups for rule in rules[membership.security_group_id]]}
-            for port in ports
+             **_guard(port, rules)} for port in ports
         ],
         "address_sets": _address_sets(session, remote),
         "purge": True,
+    }  # fmt: skip
+
+
+def _guard(port: Port, rules: dict[str, list[Section]]) -> Section:
+    """What a port may send and receive; one that is administratively down: nothing, from no address."""
+    if not port.admin_state_up:
+        return {"addresses": [], "allowed_address_pairs": [], "port_security": True, "rules": []}
+    return {
+        "addresses": [ip.address for ip in port.fixed_ips], "allowed_address_pairs": port.allowed_address_pairs,
+        "port_security": port.port_security_enabled,
+        "rules": [rule for membership in port.groups for rule in rules[membership.security_group_id]],
     }  # fmt: skip
 
 
