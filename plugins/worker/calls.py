@@ -1,4 +1,4 @@
-"""One client's connection to the resident worker, served in a process of its own: one call of a module after another."""
+"""One client's connection to the resident worker, served in a process of its own: one call after another."""
 
 from __future__ import annotations
 

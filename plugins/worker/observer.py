@@ -12,7 +12,7 @@ import socket
 import time
 from typing import Any
 
-from ansible_collections.stratiform.cloud.plugins.worker import facts, guests, links
+from ansible_collections.stratiform.cloud.plugins.worker import consoles, facts, guests, links
 
 HEARTBEAT_S = 10.0
 # How long the first snapshot waits for libvirt. It comes without the guests when libvirt is slower.
@@ -63,6 +63,7 @@ class Observer:
                     self._send({"type": "port", "id_prefix": name, "up": up})
             if time.monotonic() >= next_heartbeat:
                 self._send({"type": "heartbeat", "host": self._facts()})
+                consoles.trim_all(self.state_dir)
                 next_heartbeat = time.monotonic() + HEARTBEAT_S
 
     def _pass_on_guests(self) -> bool:

@@ -28,6 +28,16 @@ from ansible_collections.stratiform.cloud.plugins.worker import calls, facts  # 
 DEFAULT_SOCKET = "/run/stratiform/worker.sock"
 DEFAULT_STATE_DIR = "/var/lib/stratiform/host"
 MODULES_PACKAGE = "ansible_collections.stratiform.cloud.plugins.modules"
+# What the engine's requests run. The operators' modules run seldom and would only cost memory here.
+TENANT_MODULES = (
+    "disk_image",
+    "guest_console",
+    "libvirt_domain",
+    "network_bridge",
+    "network_dhcp",
+    "network_router",
+    "security_group",
+)
 PLUGINS = os.path.join(TREE, "ansible_collections", "stratiform", "cloud", "plugins")
 BACKLOG = 64
 
@@ -124,12 +134,9 @@ class ResidentWorker:
 
 
 def preload_modules() -> dict[str, ModuleType]:
-    """Import every module of the collection; one that cannot be imported on this host is left to the ordinary way."""
+    """Import the tenants' modules; one that cannot be imported on this host is left to the ordinary way."""
     modules = {}
-    for file in sorted(os.listdir(os.path.join(PLUGINS, "modules"))):
-        name, extension = os.path.splitext(file)
-        if extension != ".py" or name.startswith("_"):
-            continue
+    for name in TENANT_MODULES:
         try:
             modules[name] = importlib.import_module(f"{MODULES_PACKAGE}.{name}")
         except ImportError as error:

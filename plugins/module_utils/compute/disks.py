@@ -51,9 +51,7 @@ class DiskConverger:
                 self.outcome.fail(spec["id"], str(error))
             except OSError as error:
                 words = error.strerror or type(error).__name__
-                self.outcome.fail(
-                    spec["id"], f"{spec['path']}: {words}. Look after the host's disk, then try again."
-                )
+                self.outcome.fail(spec["id"], f"{spec['path']}: {words}. Look after the host's disk, then try again.")
 
     def _change(self, header: str, before: Any, after: Any) -> bool:
         return self.outcome.change(header, before, after) and not self.check_mode
@@ -120,8 +118,8 @@ class DiskConverger:
         if size_bytes < image_bytes:
             needed_gb = -(-image_bytes // GIB)
             raise ImageError(
-                f"The disk of {spec['size_gb']} GB is smaller than image {spec['image_id']}, which needs {needed_gb} GB: "
-                "choose a flavor with a bigger disk."
+                f"The disk of {spec['size_gb']} GB is smaller than image {spec['image_id']}, which needs "
+                f"{needed_gb} GB: choose a flavor with a bigger disk."
             )
         return size_bytes
 

@@ -30,9 +30,7 @@ def observed(result: dict[str, Any], guest: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_define_start_is_idempotent_and_check_mode_tells_the_same(
-    run_module: RunModule, guest: dict[str, Any]
-) -> None:
+def test_define_start_is_idempotent_and_check_mode_tells_the_same(run_module: RunModule, guest: dict[str, Any]) -> None:
     planned = run_module("libvirt_domain", {"domains": [guest]}, check=True, diff=True)
     assert state(guest["id"]) == ""
     done = run_module("libvirt_domain", {"domains": [guest]}, diff=True)

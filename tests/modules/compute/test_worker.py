@@ -24,7 +24,9 @@ def test_ping(worker: Any) -> None:
     assert len(answer["code_version"]) == 16
 
 
-@pytest.mark.parametrize("request_line", [b"no json\n", b"[]\n", b'{"op": "fly"}\n', b'{"op": "run", "module": "no"}\n'])
+@pytest.mark.parametrize(
+    "request_line", [b"no json\n", b"[]\n", b'{"op": "fly"}\n', b'{"op": "run", "module": "no"}\n']
+)
 def test_nonsense_is_answered(worker: Any, request_line: bytes) -> None:
     with worker.connect() as client:
         client.sendall(request_line)
@@ -68,7 +70,10 @@ def wait_for_module(worker: Any, path: Path) -> tuple[int, int]:
     while time.monotonic() < deadline:
         for connection in children(worker.process.pid):
             for module in children(connection):
-                if Path(f"/proc/{module}/wchan").exists() and "wait_for_partner" in Path(f"/proc/{module}/wchan").read_text():
+                if (
+                    Path(f"/proc/{module}/wchan").exists()
+                    and "wait_for_partner" in Path(f"/proc/{module}/wchan").read_text()
+                ):
                     return connection, module
         time.sleep(0.05)
     raise AssertionError(f"no module waits on {path}")
