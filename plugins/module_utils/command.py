@@ -64,7 +64,12 @@ class CommandRunner:
         return words
 
     def run(
-        self, *, stdin: str | None = None, accept: Sequence[int] = (0,), timeout_s: float = DEFAULT_TIMEOUT_S, **values: Any
+        self,
+        *,
+        stdin: str | None = None,
+        accept: Sequence[int] = (0,),
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        **values: Any,
     ) -> Completed:
         """Run the command and wait for its end.
 
@@ -85,7 +90,9 @@ class CommandRunner:
                 timeout=timeout_s,
             )
         except FileNotFoundError as error:
-            raise CommandError(f"{self.program} is not installed on this host: install the package {self.package}.") from error
+            raise CommandError(
+                f"{self.program} is not installed on this host: install the package {self.package}."
+            ) from error
         except subprocess.TimeoutExpired as error:
             raise CommandError(f"{self.program} did not end within {timeout_s:g} s.") from error
         if done.returncode not in accept:

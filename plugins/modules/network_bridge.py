@@ -7,7 +7,8 @@ DOCUMENTATION = r"""
 module: network_bridge
 short_description: Networks and taps on a host
 description:
-  - Makes a Linux bridge for each network, a VXLAN device with static flooding entries to the other hosts, and a persistent tap for each guest's port.
+  - Makes a Linux bridge for each network, a VXLAN device with static flooding entries to the other hosts, and a persistent
+    tap for each guest's port.
   - Bridges, VXLAN devices and taps speak no IPv6 themselves, and bridges run no spanning tree and no forward delay.
   - A flat network uses a bridge that the host has already. That bridge is never made, changed or removed.
   - Needs pyroute2 (Debian python3-pyroute2) on the host.
@@ -30,7 +31,9 @@ options:
         choices: [vxlan, flat, local]
         default: vxlan
       bridge:
-        description: The bridge's name, V(brq) and the first 11 characters of the network's id. For a flat network the same as O(networks[].physical_bridge).
+        description:
+          - The bridge's name, V(brq) and the first 11 characters of the network's id.
+          - For a flat network the same as O(networks[].physical_bridge).
         type: str
         required: true
       vni:
@@ -52,7 +55,7 @@ options:
         description: The host's own bridge of a flat network.
         type: str
       state:
-        description: Whether the network shall be on this host. An absent one takes the taps along that still hang on it.
+        description: Whether the network shall be on this host. An absent one takes leftover taps along.
         type: str
         choices: [present, absent]
         default: present
@@ -74,7 +77,9 @@ options:
         description: The bridge that it belongs to. Required for a present port.
         type: str
       mac:
-        description: The guest's MAC address. The host's side gets the same with V(fe) in front. Required for a present tap.
+        description:
+          - The guest's MAC address. The host's side gets the same with V(fe) in front.
+          - Required for a present tap.
         type: str
       mtu:
         description: MTU in bytes.
@@ -83,8 +88,8 @@ options:
       kind:
         description:
           - V(tap) makes a tap for a guest.
-          - V(veth_peer) is the bridge's side of a pair that M(stratiform.cloud.network_dhcp) or M(stratiform.cloud.network_router) makes.
-            It is put on its bridge when it is there.
+          - V(veth_peer) is the bridge's side of a pair that M(stratiform.cloud.network_dhcp) or
+            M(stratiform.cloud.network_router) makes. It is put on its bridge when it is there.
         type: str
         choices: [tap, veth_peer]
         default: tap
@@ -133,7 +138,8 @@ ansible_stats:
   sample:
     data:
       results:
-        0a6f4f5e-8f0d-4d0c-8a51-5b6f3d2c1b00: {tap: tap0a6f4f5e-8f, bridge: brq7d1a7a4c-2f, present: true, carrier: false}
+        0a6f4f5e-8f0d-4d0c-8a51-5b6f3d2c1b00:
+          {tap: tap0a6f4f5e-8f, bridge: brq7d1a7a4c-2f, present: true, carrier: false}
     per_host: true
     aggregate: true
 failed_resources:
@@ -153,7 +159,6 @@ stale_ids:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.stratiform.cloud.plugins.module_utils.host_state import Generations
 from ansible_collections.stratiform.cloud.plugins.module_utils.network import bridges
 from ansible_collections.stratiform.cloud.plugins.module_utils.network.call import Call
@@ -210,7 +215,9 @@ class BridgeCall(Call):
                 for plan in self.plans(bridges.NetworkPlan, parameters["networks"])
                 if not generations.refuses(plan.id)
             ]
-            ports = [plan for plan in self.plans(bridges.PortPlan, parameters["ports"]) if not generations.refuses(plan.id)]
+            ports = [
+                plan for plan in self.plans(bridges.PortPlan, parameters["ports"]) if not generations.refuses(plan.id)
+            ]
             generations.save()
             netlink.preload([name for plan in networks for name in plan.link_names()] + [plan.tap for plan in ports])
             for network in networks:

@@ -7,13 +7,13 @@ DOCUMENTATION = r"""
 module: network_dhcp
 short_description: DHCP, DNS and a metadata listener for networks
 description:
-  - Keeps a namespace C(qdhcp-<network id>) for each network, with an interface on the network's bridge and a dnsmasq that
-    answers the listed hosts and no others.
+  - Keeps a namespace C(qdhcp-<network id>) for each network, with an interface on the network's bridge, and in it a
+    dnsmasq that answers the listed hosts and no others.
   - Guests resolve each other as C(hostname) and C(hostname.domain), and addresses back to names.
-  - Changed hosts and options are read by the running dnsmasq, changed subnets restart it. A dnsmasq that died is started.
+  - Changed hosts and options are read by the running dnsmasq, changed subnets restart it. One that died is started.
   - Leases whose host is gone are released, so that their addresses can be given to others at once.
-  - With O(networks[].metadata), guests get a route to 169.254.169.254 through the interface, and the metadata agent is told
-    to listen there.
+  - With O(networks[].metadata), guests get a route to 169.254.169.254 through the interface, and the metadata agent is
+    told to listen there.
   - Needs dnsmasq (Debian dnsmasq-base) and pyroute2 (python3-pyroute2) on the host. The folders down to
     C(/var/lib/stratiform/host/network) must let dnsmasq's own user pass.
 version_added: "0.1.0"
@@ -126,7 +126,8 @@ options:
             type: str
             required: true
       upstream_dns:
-        description: Name servers that dnsmasq asks about names of others. Without them it knows the network's names only.
+        description:
+          - Name servers that dnsmasq asks about other names. Without them it knows the network's names only.
         type: list
         elements: str
         default: []
@@ -181,7 +182,10 @@ ansible_stats:
   returned: always
   type: dict
   sample:
-    data: {results: {7d1a7a4c-2f0c-4d0e-9a5b-0f6a3d2c1b00: {namespace: qdhcp-7d1a7a4c-2f0c-4d0e-9a5b-0f6a3d2c1b00, present: true}}}
+    data:
+      results:
+        7d1a7a4c-2f0c-4d0e-9a5b-0f6a3d2c1b00:
+          {namespace: qdhcp-7d1a7a4c-2f0c-4d0e-9a5b-0f6a3d2c1b00, present: true}
     per_host: true
     aggregate: true
 failed_resources:
@@ -204,7 +208,6 @@ import contextlib
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.stratiform.cloud.plugins.module_utils.host_state import Generations
 from ansible_collections.stratiform.cloud.plugins.module_utils.network import dhcp, dnsmasq, names, namespaces
 from ansible_collections.stratiform.cloud.plugins.module_utils.network.call import Call
@@ -261,7 +264,9 @@ class DhcpCall(Call):
         with self.generations() as generations:
             if parameters["purge"] and generations.refuses():
                 return generations
-            plans = [plan for plan in self.plans(dhcp.DhcpPlan, parameters["networks"]) if not generations.refuses(plan.id)]
+            plans = [
+                plan for plan in self.plans(dhcp.DhcpPlan, parameters["networks"]) if not generations.refuses(plan.id)
+            ]
             generations.save()
             for plan in plans:
                 with self.item(plan.id):

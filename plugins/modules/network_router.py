@@ -8,8 +8,8 @@ module: network_router
 short_description: Routers with source NAT and floating IPs
 description:
   - Keeps a namespace C(qrouter-<router id>) for each router, with an interface on each of its networks.
-  - What leaves by the gateway gets the gateway's first address or the guest's floating IP as its source. From outside, only
-    floating IPs lead in, unless source NAT is off. Guests reach floating IPs of their own router too.
+  - What leaves by the gateway gets the gateway's first address or the guest's floating IP as its source. From outside,
+    only floating IPs lead in, unless source NAT is off. Guests reach floating IPs of their own router too.
   - New addresses are announced to their neighbours. Connections through a floating IP that was removed or moved end.
   - With O(routers[].metadata), guests reach the metadata agent at 169.254.169.254 through the router.
   - IPv6 networks are routed. The router sends no router advertisements.
@@ -151,7 +151,10 @@ ansible_stats:
   returned: always
   type: dict
   sample:
-    data: {results: {2e1a7a4c-2f0c-4d0e-9a5b-0f6a3d2c1b00: {namespace: qrouter-2e1a7a4c-2f0c-4d0e-9a5b-0f6a3d2c1b00, present: true}}}
+    data:
+      results:
+        2e1a7a4c-2f0c-4d0e-9a5b-0f6a3d2c1b00:
+          {namespace: qrouter-2e1a7a4c-2f0c-4d0e-9a5b-0f6a3d2c1b00, present: true}
     per_host: true
     aggregate: true
 failed_resources:
@@ -174,7 +177,6 @@ import contextlib
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.stratiform.cloud.plugins.module_utils.host_state import Generations
 from ansible_collections.stratiform.cloud.plugins.module_utils.network import names, namespaces, router
 from ansible_collections.stratiform.cloud.plugins.module_utils.network.call import Call
@@ -224,7 +226,9 @@ class RouterCall(Call):
             if parameters["purge"] and generations.refuses():
                 return generations
             plans = [
-                plan for plan in self.plans(router.RouterPlan, parameters["routers"]) if not generations.refuses(plan.id)
+                plan
+                for plan in self.plans(router.RouterPlan, parameters["routers"])
+                if not generations.refuses(plan.id)
             ]
             generations.save()
             for plan in sorted(plans, key=lambda plan: plan.present):

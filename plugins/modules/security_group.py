@@ -7,8 +7,8 @@ DOCUMENTATION = r"""
 module: security_group
 short_description: The host's port filter, by security groups
 description:
-  - Filters what guests send and get by the rules of their ports' security groups, with connection tracking, and keeps them
-    from sending under other MAC or IP addresses than their own and their allowed address pairs (ARP included).
+  - Filters what guests send and get by the rules of their ports' security groups, with connection tracking, and keeps
+    them from sending under other MAC or IP addresses than their own and their allowed address pairs (ARP included).
   - States the host's whole filter, the nftables tables C(inet stratiform) and C(bridge stratiform), in one transaction.
     Tables that were changed or flushed by hand are put right.
   - When something is no longer allowed, the connections of the ports concerned are forgotten, so that they end too.
@@ -37,7 +37,7 @@ options:
         required: true
       zone:
         description:
-          - The connection-tracking zone of the port's network, 1 to 65535, which keeps overlapping ranges of tenants apart.
+          - The connection-tracking zone of the port's network, 1 to 65535. It keeps overlapping ranges of tenants apart.
           - Ports on a host's own bridge (a flat network) stay in the host's default zone.
         type: int
         required: true
@@ -163,7 +163,6 @@ stale_ids:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.stratiform.cloud.plugins.module_utils.host_state import (
     NETWORK_DIR,
     Generations,
@@ -258,8 +257,7 @@ class FilterCall(Call):
         if differs:
             tables.replace(text)
             write_file(TEXT_PATH, text, 0o600)
-        for zone, address in cut:
-            conntrack.forget_guest(zone, address)
+        conntrack.forget_guests(cut)
         if cut or known != allowed:
             write_json(ALLOWED_PATH, allowed)
 

@@ -6,7 +6,7 @@ import socket
 import struct
 from collections.abc import Iterable
 
-from ansible_collections.stratiform.cloud.plugins.module_utils.network import namespaces, names
+from ansible_collections.stratiform.cloud.plugins.module_utils.network import names, namespaces
 
 _ETHERTYPE_ARP = 0x0806
 _BROADCAST = b"\xff" * 6

@@ -27,7 +27,9 @@ class NetworkPlan:
         physical = arguments["physical_bridge"]
         self.bridge = names.device(arguments["bridge"] or (physical if self.is_flat and physical else ""))
         if not self.is_flat and not names.BRIDGE_PATTERN.fullmatch(self.bridge):
-            raise names.Unusable(f"The bridge of a tenant network is named brq and the id's first 11 characters, not {self.bridge!r}.")
+            raise names.Unusable(
+                f"The bridge of a tenant network is named brq and the id's first 11 characters, not {self.bridge!r}."
+            )
         if self.is_flat and physical not in (None, self.bridge):
             raise names.Unusable(f"A flat network uses the host's own bridge {physical}, not {self.bridge}.")
         self.vxlan: str | None = None
@@ -204,7 +206,9 @@ def observe_port(netlink: Netlink, plan: PortPlan) -> dict[str, Any] | None:
     if link is None:
         return None
     if plan.is_tap and link.kind != "tun":
-        raise names.Unusable(f"{plan.tap} is there but is no tap ({link.kind or 'unknown kind'}): remove it with ip link del {plan.tap}.")
+        raise names.Unusable(
+            f"{plan.tap} is there but is no tap ({link.kind or 'unknown kind'}): remove it with ip link del {plan.tap}."
+        )
     state = {
         "name": link.name,
         "bridge": netlink.name_of(link.master_index),

@@ -1,4 +1,4 @@
-"""What the network modules' calls share: the generations' lock, checks of the items, one item's failure kept from the others."""
+"""What the network modules' calls share: the generations' lock, checks, one item's failure kept from the others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-
 from ansible_collections.stratiform.cloud.plugins.module_utils.command import CommandError
 from ansible_collections.stratiform.cloud.plugins.module_utils.host_state import Generations
 from ansible_collections.stratiform.cloud.plugins.module_utils.network import netlink

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 from ansible_collections.stratiform.cloud.plugins.module_utils.command import CommandRunner, flag, option
 from ansible_collections.stratiform.cloud.plugins.module_utils.network import namespaces
 
@@ -9,6 +12,7 @@ _CONNTRACK = CommandRunner(
     "conntrack",
     {
         "delete": flag("-D"),
+        "list": flag("-L"),
         "family": option("-f"),
         "zone": option("-w"),
         "source": option("-s"),
@@ -17,6 +21,8 @@ _CONNTRACK = CommandRunner(
         "reply_destination": option("-q"),
     },
 )
+_ZONE = re.compile(r" zone=(\d+)")
+_ADDRESSES = re.compile(r" (?:src|dst)=(\S+)")
 # conntrack ends with 1 when nothing matched.
 _FINE = (0, 1)
 
@@ -25,10 +31,29 @@ def _family(address: str) -> str:
     return "ipv6" if ":" in address else "ipv4"
 
 
-def forget_guest(zone: int, address: str) -> None:
-    """Forget the connections from and to a guest's address, in the zone of its network (0: the default zone)."""
-    for side in ("source", "destination"):
-        _CONNTRACK.run(delete=True, family=_family(address), zone=zone, accept=_FINE, **{side: address})
+def forget_guests(guests: Iterable[tuple[int, str]]) -> None:
+    """Forget the connections from and to guests, each given by the zone of its network (0: the default) and address.
+
+    One listing tells which guests have connections at all: most have none when a group of many changes.
+    """
+    by_family: dict[str, list[tuple[int, str]]] = {}
+    for zone, address in guests:
+        by_family.setdefault(_family(address), []).append((zone, address))
+    for family, members in sorted(by_family.items()):
+        connected = _connected(family)
+        for zone, address in members:
+            if (zone, address) in connected:
+                for side in ("source", "destination"):
+                    _CONNTRACK.run(delete=True, family=family, zone=zone, accept=_FINE, **{side: address})
+
+
+def _connected(family: str) -> set[tuple[int, str]]:
+    """The zones and addresses of all connections of a family."""
+    found = set()
+    for line in _CONNTRACK.run(list=True, family=family).stdout.splitlines():
+        zone = _ZONE.search(line)
+        found |= {(int(zone[1]) if zone else 0, address) for address in _ADDRESSES.findall(line)}
+    return found
 
 
 def forget_floating_ip(namespace: str, floating_ip: str) -> None:

@@ -45,7 +45,12 @@ class DhcpPlan:
         self.domain = names.domain(arguments["domain"] or "")
         self.upstream_dns = [names.address(server) for server in arguments["upstream_dns"]]
         self.interface = veth.Interface(
-            self.inner, self.tap, names.device(arguments["bridge"] or ""), names.mac(port["mac"]), self.mtu, tuple(addresses)
+            self.inner,
+            self.tap,
+            names.device(arguments["bridge"] or ""),
+            names.mac(port["mac"]),
+            self.mtu,
+            tuple(addresses),
         )
         self.subnets = [_subnet(subnet) for subnet in arguments["subnets"] if subnet["enable_dhcp"]]
         self.gateway = next((subnet["gateway_ip"] for subnet in self.subnets if subnet["gateway_ip"]), None)
@@ -98,10 +103,7 @@ def _host(arguments: dict[str, Any]) -> dict[str, Any]:
 
 def observe(host: Netlink, inside: Netlink | None, plan: DhcpPlan) -> dict[str, Any] | None:
     """What is there of a network's DHCP; None when nothing is. ``inside`` is None when there is no namespace."""
-    if plan.present:
-        interface = veth.observe(host, inside, plan.inner, plan.tap)
-    else:
-        interface = None
+    interface = veth.observe(host, inside, plan.inner, plan.tap) if plan.present else None
     process = dnsmasq.observe(plan.id, _identity(inside, plan.inner) if plan.present else "")
     listener = read_file(plan.listener_path)
     has_namespace = namespaces.exists(plan.namespace)

@@ -1,4 +1,4 @@
-"""Names in the kernel, and checks of what goes into files and rules: ids, names and addresses that came over the API."""
+"""Names in the kernel, and checks of what goes into files and rules: ids, names and addresses from tenants."""
 
 from __future__ import annotations
 

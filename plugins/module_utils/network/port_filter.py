@@ -225,7 +225,10 @@ def render(ports: list[PortFilter], address_sets: dict[str, list[str]]) -> str:
             "set", "macs", "ifname . ether_addr", [f'"{port.tap}" . {mac}' for port in guarded for mac in port.macs]
         ),
         pairs4=_collection(
-            "set", "pairs4", "ifname . ether_addr . ipv4_addr", [pair for port in guarded for pair in port.single(False)]
+            "set",
+            "pairs4",
+            "ifname . ether_addr . ipv4_addr",
+            [pair for port in guarded for pair in port.single(False)],
         ),
         pairs6=_collection(
             "set", "pairs6", "ifname . ether_addr . ipv6_addr", [pair for port in guarded for pair in port.single(True)]

@@ -23,7 +23,9 @@ def protocol_number(protocol: str | None, is_ipv6: bool) -> int | None:
     text = protocol.lower()
     number = PROTOCOL_NUMBERS[text] if text in PROTOCOL_NUMBERS else int(text) if text.isdecimal() else 256
     if number > 255:
-        raise names.Unusable(f"{protocol!r} is not an IP protocol: give a name that OpenStack knows, or a number from 0 to 255.")
+        raise names.Unusable(
+            f"{protocol!r} is not an IP protocol: give a name that OpenStack knows, or a number from 0 to 255."
+        )
     return _ICMPV6 if is_ipv6 and number == _ICMP else number
 
 

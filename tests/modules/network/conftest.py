@@ -1,4 +1,4 @@
-"""A host for the network modules' tests: namespaces of its own for network, mounts and processes, which vanish with it."""
+"""A host for the network modules' tests: namespaces of its own for network, mounts and processes."""
 
 from __future__ import annotations
 
@@ -74,7 +74,12 @@ class Host:
         return subprocess.Popen([*self._inside, *inside, *argv], text=True, **options)
 
     def run(
-        self, *argv: str, namespace: str | None = None, check: bool = True, stdin: str | None = None, timeout: float = 60
+        self,
+        *argv: str,
+        namespace: str | None = None,
+        check: bool = True,
+        stdin: str | None = None,
+        timeout: float = 60,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command on the host, in one of its named namespaces if wished."""
         inside = ["ip", "netns", "exec", namespace] if namespace else []
@@ -89,7 +94,9 @@ class Host:
         """Run a command that prints JSON."""
         return json.loads(self.run(*argv, namespace=namespace).stdout or "[]")
 
-    def script(self, code: str, *arguments: str, namespace: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def script(
+        self, code: str, *arguments: str, namespace: str | None = None, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
         """Run Python on the host."""
         return self.run(HOST_PYTHON, "-I", "-c", code, *arguments, namespace=namespace, check=check)
 
@@ -107,7 +114,7 @@ class Host:
         return result
 
     def converge(self, name: str, **arguments: Any) -> dict[str, Any]:
-        """Predict by check mode, carry out, and repeat: the prediction must be the real difference, the repetition none."""
+        """Predict by check mode, carry out, repeat: the prediction must be the real difference, the repetition none."""
         predicted = self.module(name, check=True, **arguments)
         real = self.module(name, **arguments)
         assert not real.get("failed"), real["msg"]
@@ -125,7 +132,9 @@ class Host:
         """A file of the host."""
         return self.run("cat", path).stdout
 
-    def add_guest(self, name: str, bridge: str, tap: str, mac: str, addresses: Sequence[str] = (), gateway: str | None = None) -> None:
+    def add_guest(
+        self, name: str, bridge: str, tap: str, mac: str, addresses: Sequence[str] = (), gateway: str | None = None
+    ) -> None:
         """A guest: a namespace whose eth0 ends in a tap of the host's bridge (a veth stands for the guest's tap)."""
         self.run("ip", "netns", "add", name)
         self.run("ip", "link", "add", tap, "type", "veth", "peer", "name", "eth0", "address", mac, "netns", name)

@@ -117,7 +117,12 @@ def test_one_bad_item_does_not_stop_the_others(host: Host) -> None:
 
 def test_a_hundred_ports_in_one_call(host: Host) -> None:
     ports = [
-        {"id": f"{n:08x}-0000-4000-8000-000000000000", "tap": f"tap{n:08x}-00", "bridge": BRIDGE, "mac": f"fa:16:3e:00:01:{n:02x}"}
+        {
+            "id": f"{n:08x}-0000-4000-8000-000000000000",
+            "tap": f"tap{n:08x}-00",
+            "bridge": BRIDGE,
+            "mac": f"fa:16:3e:00:01:{n:02x}",
+        }
         for n in range(100)
     ]
     host.converge("network_bridge", networks=[network(mtu=1500)], ports=ports)

@@ -59,7 +59,9 @@ def bridged(host: Host) -> Host:
     host.run("ip", "link", "set", BRIDGE, "up")
     for number, name in ((5, "web"), (6, "db")):
         host.add_guest(name, BRIDGE, f"tap{number:08x}-00", f"fa:16:3e:00:00:{number:02x}")
-    host.run("sh", "-c", "cat > /var/lib/stratiform/udhcpc && chmod 755 /var/lib/stratiform/udhcpc", stdin=UDHCPC_SCRIPT)
+    host.run(
+        "sh", "-c", "cat > /var/lib/stratiform/udhcpc && chmod 755 /var/lib/stratiform/udhcpc", stdin=UDHCPC_SCRIPT
+    )
     return host
 
 
@@ -98,7 +100,9 @@ def test_guest_gets_address_and_options(bridged: Host) -> None:
 
 def test_subnet_options_are_the_tenants(bridged: Host) -> None:
     own = subnet(
-        gateway_ip=None, dns_nameservers=["192.0.2.53"], host_routes=[{"destination": "192.0.2.0/24", "nexthop": "10.0.0.9"}]
+        gateway_ip=None,
+        dns_nameservers=["192.0.2.53"],
+        host_routes=[{"destination": "192.0.2.0/24", "nexthop": "10.0.0.9"}],
     )
     bridged.converge("network_dhcp", networks=[network(host_entry(5, None), subnets=[own], metadata=False)])
     got = lease(bridged, "web")

@@ -39,11 +39,21 @@ def port(number: int) -> str:
 
 
 def interface(number: int, address: str, bridge: str = BRIDGE) -> dict[str, Any]:
-    return {"port_id": port(number), "mac": f"fa:16:3e:00:02:{number:02x}", "mtu": 1500, "bridge": bridge, "addresses": [address]}
+    return {
+        "port_id": port(number),
+        "mac": f"fa:16:3e:00:02:{number:02x}",
+        "mtu": 1500,
+        "bridge": bridge,
+        "addresses": [address],
+    }
 
 
 def router(*floating: tuple[str, str], **changes: Any) -> dict[str, Any]:
-    gateway = {**interface(0x11, f"{GATEWAY_ADDRESS}/24", "br-ext"), "gateway_ips": ["203.0.113.1"], "enable_snat": True}
+    gateway = {
+        **interface(0x11, f"{GATEWAY_ADDRESS}/24", "br-ext"),
+        "gateway_ips": ["203.0.113.1"],
+        "enable_snat": True,
+    }
     return {
         "id": ROUTER, "interfaces": [interface(0x10, "10.0.0.1/24"), interface(0x12, "10.0.1.1/24", SECOND)],
         "gateway": gateway, "metadata": True, "routes": [],
@@ -132,7 +142,12 @@ def test_a_floating_ip_on_another_router_is_announced(routed: Host) -> None:
     other = router(("203.0.113.20", "10.0.1.10"))
     other["id"] = "3" * 8 + "-3333-3333-3333-" + "3" * 12
     other["interfaces"] = [interface(0x22, "10.0.1.1/24", SECOND)]
-    other["gateway"] = {**other["gateway"], "port_id": port(0x21), "mac": "fa:16:3e:00:02:21", "addresses": ["203.0.113.11/24"]}
+    other["gateway"] = {
+        **other["gateway"],
+        "port_id": port(0x21),
+        "mac": "fa:16:3e:00:02:21",
+        "addresses": ["203.0.113.11/24"],
+    }
     routed.converge("network_router", routers=[router(interfaces=[interface(0x10, "10.0.0.1/24")])])
     routed.converge("network_router", routers=[other])
     neighbours = routed.json("ip", "-j", "neigh", "show", "203.0.113.20", namespace="out")
@@ -160,7 +175,8 @@ def test_ipv6_is_routed(routed: Host) -> None:
     both[0]["addresses"].append("fd00:0::1/64")
     both[1]["addresses"].append("fd00:1::1/64")
     routed.converge("network_router", routers=[router(interfaces=both)])
-    assert routed.pings("a", "fd00:1::a")
+    # The first packets wait for the duplicate detection of the link-local addresses.
+    assert routed.pings("a", "fd00:1::a", "-c4")
 
 
 def test_drift_is_repaired(routed: Host) -> None:

@@ -74,7 +74,10 @@ def test_ipv6_types_and_neighbour_discovery(network: Host) -> None:
 
 
 def test_port_ranges_and_remote_groups(network: Host) -> None:
-    listen = "import socket, time; s = [socket.create_server(('10.0.0.2', p)) for p in (80, 90)]; print('up', flush=True); time.sleep(60)"
+    listen = (
+        "import socket, time; s = [socket.create_server(('10.0.0.2', p)) for p in (80, 90)];"
+        "print('up', flush=True); time.sleep(60)"
+    )
     server = network.popen(HOST_PYTHON, "-c", listen, namespace="b", stdout=-1)
     assert server.stdout is not None
     assert server.stdout.readline() == "up\n"
@@ -106,13 +109,17 @@ def test_spoofed_addresses_are_dropped_unless_paired(network: Host, source: str)
     is_ipv6 = ":" in source
     own, target, length = ("fd00::1", "fd00::2", 64) if is_ipv6 else ("10.0.0.1", "10.0.0.2", 24)
     everything = {"direction": "ingress", "ethertype": "IPv6" if is_ipv6 else "IPv4"}
-    network.run("ip", "addr", "add", f"{source}/{length}", "dev", "eth0", *(["nodad"] if is_ipv6 else []), namespace="a")
+    network.run(
+        "ip", "addr", "add", f"{source}/{length}", "dev", "eth0", *(["nodad"] if is_ipv6 else []), namespace="a"
+    )
     network.converge("security_group", ports=[guest_port(1), guest_port(2, everything)])
     assert network.pings("a", target, "-I", own)
     assert not network.pings("a", target, "-I", source)
     for pair in (source, "fd00::/112" if is_ipv6 else "10.0.0.96/29"):
         pairs = [{"ip_address": pair}]
-        network.converge("security_group", ports=[guest_port(1, allowed_address_pairs=pairs), guest_port(2, everything)])
+        network.converge(
+            "security_group", ports=[guest_port(1, allowed_address_pairs=pairs), guest_port(2, everything)]
+        )
         assert network.pings("a", target, "-I", source)
 
 
@@ -122,7 +129,8 @@ def test_spoofed_mac_and_arp_are_dropped(network: Host) -> None:
     announce = (
         "import socket; s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); s.bind(('eth0', 0));"
         "mac = bytes.fromhex('fa163e000001'); ip = bytes([10, 0, 0, 77]);"
-        "s.send(b'\\xff' * 6 + mac + bytes.fromhex('08060001080006040001') + mac + ip + bytes(6) + bytes([10, 0, 0, 2]))"
+        "head = b'\\xff' * 6 + mac + bytes.fromhex('08060001080006040001');"
+        "s.send(head + mac + ip + bytes(6) + bytes([10, 0, 0, 2]))"
     )
     network.script(announce, namespace="a")
     neighbours = network.run("ip", "neigh", namespace="b").stdout
