@@ -7,8 +7,8 @@ DOCUMENTATION = r"""
 module: network_bridge
 short_description: Networks and taps on a host
 description:
-  - Makes a Linux bridge for each network, a VXLAN device with static flooding entries to the other hosts, and a persistent
-    tap for each guest's port.
+  - Makes a Linux bridge for each network, a VXLAN device with static flooding entries to the other hosts, and a
+    persistent tap for each guest's port.
   - Bridges, VXLAN devices and taps speak no IPv6 themselves, and bridges run no spanning tree and no forward delay.
   - A flat network uses a bridge that the host has already. That bridge is never made, changed or removed.
   - Needs pyroute2 (Debian python3-pyroute2) on the host.

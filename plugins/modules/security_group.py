@@ -37,7 +37,7 @@ options:
         required: true
       zone:
         description:
-          - The connection-tracking zone of the port's network, 1 to 65535. It keeps overlapping ranges of tenants apart.
+          - The connection-tracking zone of the port's network, 1 to 65535. It keeps tenants' overlapping ranges apart.
           - Ports on a host's own bridge (a flat network) stay in the host's default zone.
         type: int
         required: true

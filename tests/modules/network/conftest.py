@@ -25,13 +25,15 @@ read -r _line || true
 """
 
 MODULE_SCRIPT = """
-import importlib, sys, time
+import importlib, signal, sys, time
 sys.path.insert(0, sys.argv[1])
 from ansible.module_utils import basic
 basic._ANSIBLE_ARGS = sys.stdin.buffer.read()
 basic._ANSIBLE_PROFILE = "legacy"
 module = importlib.import_module("ansible_collections.stratiform.cloud.plugins.modules." + sys.argv[2])
 begin = time.monotonic()
+# Without a handler the alarm ends the process at once, as SIGKILL does.
+signal.setitimer(signal.ITIMER_REAL, float(sys.argv[3]))
 try:
     module.main()
 finally:
@@ -100,18 +102,23 @@ class Host:
         """Run Python on the host."""
         return self.run(HOST_PYTHON, "-I", "-c", code, *arguments, namespace=namespace, check=check)
 
+    def killed_module(self, name: str, after_s: float, **arguments: Any) -> None:
+        """Run a module and kill it after a time in its main()."""
+        self._module(name, arguments, after_s)
+
     def module(self, name: str, check: bool = False, diff: bool = True, **arguments: Any) -> dict[str, Any]:
         """Run a module and return its result, which may be a failure; ``elapsed_s`` then has the time in its main()."""
         internal = {"_ansible_check_mode": check, "_ansible_diff": diff, "_ansible_module_name": name}
-        done = self.run(
-            HOST_PYTHON, "-I", "-c", MODULE_SCRIPT, str(self.tree), name,
-            check=False, stdin=json.dumps({"ANSIBLE_MODULE_ARGS": {**arguments, **internal}}),
-        )  # fmt: skip
+        done = self._module(name, {**arguments, **internal}, 0)
         results = [line for line in done.stdout.splitlines() if line.startswith("{")]
         assert results, f"{name} gave no result (exit {done.returncode}): {done.stdout}{done.stderr}"
         self.elapsed_s = float(done.stderr.rsplit("elapsed ", 1)[1].split()[0])
         result: dict[str, Any] = json.loads(results[-1])
         return result
+
+    def _module(self, name: str, arguments: dict[str, Any], killed_after_s: float) -> subprocess.CompletedProcess[str]:
+        code = (HOST_PYTHON, "-I", "-c", MODULE_SCRIPT, str(self.tree), name, str(killed_after_s))
+        return self.run(*code, check=False, stdin=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}))
 
     def converge(self, name: str, **arguments: Any) -> dict[str, Any]:
         """Predict by check mode, carry out, repeat: the prediction must be the real difference, the repetition none."""
