@@ -24,7 +24,18 @@ from pathlib import Path
 
 FILES = Path(__file__).resolve().parent / "image"
 
-PACKAGES = ("grub-pc-bin", "grub-common", "dropbear-bin", "busybox-static", "libc6", "libcrypt1", "libgmp10", "libtomcrypt1", "libtommath1", "zlib1g")
+PACKAGES = (
+    "grub-pc-bin",
+    "grub-common",
+    "dropbear-bin",
+    "busybox-static",
+    "libc6",
+    "libcrypt1",
+    "libgmp10",
+    "libtomcrypt1",
+    "libtommath1",
+    "zlib1g",
+)
 # grub-mkimage is run from the unpacked package; these are the libraries that it is linked with.
 GRUB_LIBRARIES = ("libdevmapper1.02.1", "liblzma5", "libselinux1", "libudev1", "libpcre2-8-0")
 
@@ -34,7 +45,9 @@ LATER_MODULES = ("virtio_net", "sr_mod", "isofs", "button", "evdev", "af_packet"
 SECTOR = 512
 PARTITION_START = 2048  # sectors; GRUB's core image lives in the gap before it
 PARTITION_MB = 48
-COMMAND_LINE = "root=LABEL=tiny-root nokaslr mitigations=off loglevel=4 console=tty0 console=ttyS0,115200 random.trust_cpu=on"
+COMMAND_LINE = (
+    "root=LABEL=tiny-root nokaslr mitigations=off loglevel=4 console=tty0 console=ttyS0,115200 random.trust_cpu=on"
+)
 GRUB_CONFIG = f"""\
 set timeout=0
 serial --unit=0 --speed=115200
@@ -49,7 +62,9 @@ GROUPS = "root:x:0:\ntiny:x:1000:\n"
 
 def run(*command: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
     """Run a command and return its output; end the program with the command's own words when it fails."""
-    result = subprocess.run(command, cwd=cwd, env={**os.environ, "LC_ALL": "C", **(env or {})}, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        command, cwd=cwd, env={**os.environ, "LC_ALL": "C", **(env or {})}, capture_output=True, text=True, check=False
+    )
     if result.returncode != 0:
         sys.exit(f"build_image: {' '.join(command)} failed: {(result.stderr or result.stdout).strip()}")
     return result.stdout
@@ -85,7 +100,9 @@ def unpack_packages(work: Path) -> Path:
 
 def module_order(tree: Path, wanted: tuple[str, ...], loaded: set[str]) -> list[Path]:
     """The module files that `wanted` needs, each after those it depends on. Modules built into the kernel have no file."""
-    found = {path.name.removesuffix(".ko").replace("-", "_"): path for path in tree.glob("lib/modules/*/kernel/**/*.ko")}
+    found = {
+        path.name.removesuffix(".ko").replace("-", "_"): path for path in tree.glob("lib/modules/*/kernel/**/*.ko")
+    }
     order: list[Path] = []
 
     def add(name: str) -> None:
@@ -156,7 +173,23 @@ def install(source: Path, root: Path, name: str, mode: int = 0o644) -> None:
 def build_root(tree: Path, work: Path) -> Path:
     """The root file system as a folder."""
     root = work / "root"
-    for folder in ("bin", "sbin", "usr/bin", "usr/sbin", "dev", "proc", "sys", "run", "mnt", "root", "home/tiny", "var/lib", "var/log", "etc/dropbear", "etc/acpi/PWRF"):
+    for folder in (
+        "bin",
+        "sbin",
+        "usr/bin",
+        "usr/sbin",
+        "dev",
+        "proc",
+        "sys",
+        "run",
+        "mnt",
+        "root",
+        "home/tiny",
+        "var/lib",
+        "var/log",
+        "etc/dropbear",
+        "etc/acpi/PWRF",
+    ):
         (root / folder).mkdir(parents=True, exist_ok=True)
     (root / "tmp").mkdir(mode=0o1777)
     (root / "tmp").chmod(0o1777)
@@ -199,10 +232,19 @@ def copy_libraries(tree: Path, root: Path) -> None:
     """
     places = [tree / "lib/x86_64-linux-gnu", tree / "usr/lib/x86_64-linux-gnu"]
     loader = next(path for path in (place / "ld-linux-x86-64.so.2" for place in places) if path.exists())
-    listing = run(str(loader), "--inhibit-cache", "--library-path", ":".join(map(str, places)), "--list", str(root / "usr/sbin/dropbear"))
+    listing = run(
+        str(loader),
+        "--inhibit-cache",
+        "--library-path",
+        ":".join(map(str, places)),
+        "--list",
+        str(root / "usr/sbin/dropbear"),
+    )
     for name, path in re.findall(r"^\s*(\S+) => (\S+)", listing, re.MULTILINE):
         if not path.startswith(str(tree)):
-            sys.exit(f"build_image: dropbear needs {name}, which none of the packages holds: add its package to PACKAGES")
+            sys.exit(
+                f"build_image: dropbear needs {name}, which none of the packages holds: add its package to PACKAGES"
+            )
         if not name.startswith("/"):  # the loader names itself by its whole path
             install(Path(path), root, f"lib/{name}", 0o755)
     install(loader, root, "lib64/ld-linux-x86-64.so.2", 0o755)
@@ -228,7 +270,11 @@ def build_boot_sectors(tree: Path, work: Path) -> bytes:
     )  # fmt: skip
     # boot.img looks for the core image at sector 1, where it is put; bytes 440-511 are the partition table's.
     boot = (tree / "usr/lib/grub/i386-pc/boot.img").read_bytes()[:440]
-    entry = bytes((0x80, 0, 0, 0, 0x83, 0, 0, 0)) + PARTITION_START.to_bytes(4, "little") + (PARTITION_MB * 2048).to_bytes(4, "little")
+    entry = (
+        bytes((0x80, 0, 0, 0, 0x83, 0, 0, 0))
+        + PARTITION_START.to_bytes(4, "little")
+        + (PARTITION_MB * 2048).to_bytes(4, "little")
+    )
     sector = boot + bytes(6) + entry + bytes(48) + b"\x55\xaa"
     sectors = sector + core.read_bytes()
     if len(sectors) > PARTITION_START * SECTOR:

@@ -93,7 +93,12 @@ def put(path: str, text: str, mode: int) -> None:
 
 def entry(params: dict[str, Any], cloud: dict[str, str], certificate: str) -> dict[str, Any]:
     return {
-        "auth": {"auth_url": params["auth_url"], **cloud, "user_domain_name": "Default", "project_domain_name": "Default"},
+        "auth": {
+            "auth_url": params["auth_url"],
+            **cloud,
+            "user_domain_name": "Default",
+            "project_domain_name": "Default",
+        },
         "region_name": params["region"],
         "identity_api_version": 3,
         "cacert": certificate,
@@ -142,7 +147,9 @@ def main() -> None:
             before = file.read()
     try:
         document = yaml.load(before)
-        if document is not None and (not isinstance(document, dict) or not isinstance(document.get("clouds") or {}, dict)):
+        if document is not None and (
+            not isinstance(document, dict) or not isinstance(document.get("clouds") or {}, dict)
+        ):
             module.fail_json(msg=f"{path} is no file of clouds: its clouds must be a mapping. Repair or move it.")
         merged = dump(yaml, merge(module.params, document, certificate))
         plain = YAML(typ="safe", pure=True)

@@ -101,7 +101,9 @@ def main() -> None:
             try:
                 values = {key: str(value) for key, value in tomllib.load(file).items()}
             except tomllib.TOMLDecodeError as error:
-                module.fail_json(msg=f"{path} is damaged ({error}). Restore it from a backup; a new one would lock everybody out.")
+                module.fail_json(
+                    msg=f"{path} is damaged ({error}). Restore it from a backup; a new one would lock everybody out."
+                )
     new = [name for name in module.params["names"] if name not in values]
     try:
         user = pwd.getpwnam(module.params["owner"])

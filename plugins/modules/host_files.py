@@ -103,7 +103,9 @@ def ids(module: AnsibleModule, entry: dict[str, Any]) -> tuple[int, int]:
     except KeyError:
         if module.check_mode:  # the user is made earlier in the same deployment
             return -1, -1
-        module.fail_json(msg=f"{entry['path']}: there is no user {entry['owner']} or no group {entry['group']} on this host.")
+        module.fail_json(
+            msg=f"{entry['path']}: there is no user {entry['owner']} or no group {entry['group']} on this host."
+        )
 
 
 def write(path: str, content: str, owner: tuple[int, int], mode: int) -> None:
@@ -180,7 +182,8 @@ def main() -> None:
         "secret": {"type": "bool", "default": False, "no_log": False},
     }
     module = AnsibleModule(
-        argument_spec={"entries": {"type": "list", "elements": "dict", "required": True, "options": entry_options}}, supports_check_mode=True
+        argument_spec={"entries": {"type": "list", "elements": "dict", "required": True, "options": entry_options}},
+        supports_check_mode=True,
     )
     changed: list[str] = []
     differences: list[dict[str, str]] = []
@@ -193,7 +196,14 @@ def main() -> None:
             module.fail_json(msg=f"{entry['path']}: {error.strerror}.", paths=changed)
         changed.append(entry["path"])
         if entry["state"] == "file" and not entry["secret"]:
-            differences.append({"before_header": entry["path"], "after_header": entry["path"], "before": before, "after": entry["content"] or before})
+            differences.append(
+                {
+                    "before_header": entry["path"],
+                    "after_header": entry["path"],
+                    "before": before,
+                    "after": entry["content"] or before,
+                }
+            )
     result: dict[str, Any] = {"changed": bool(changed), "paths": changed}
     if module._diff:
         result["diff"] = differences

@@ -57,7 +57,9 @@ POLICY = "/usr/sbin/policy-rc.d"
 
 def missing(module: AnsibleModule, names: list[str]) -> list[str]:
     """Those of the packages that dpkg does not hold as installed."""
-    _, out, _ = module.run_command(["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n", *names], environ_update={"LC_ALL": "C"})
+    _, out, _ = module.run_command(
+        ["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n", *names], environ_update={"LC_ALL": "C"}
+    )
     installed = {line.split(" ", 1)[1] for line in out.splitlines() if line.startswith("installed ")}
     return [name for name in names if name not in installed]
 
@@ -80,20 +82,40 @@ def services_held() -> Iterator[None]:
 def install(module: AnsibleModule, names: list[str]) -> None:
     """Install, with one refresh of apt's lists when they do not know a package or a version is gone."""
     environment = {"LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_MODE": "l"}
-    command = ["apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Options::=--force-confold", "--no-install-recommends", "install", *names]
+    command = [
+        "apt-get",
+        "-q",
+        "-y",
+        "-o",
+        "DPkg::Lock::Timeout=300",
+        "-o",
+        "Dpkg::Options::=--force-confold",
+        "--no-install-recommends",
+        "install",
+        *names,
+    ]
     with services_held():
         code, out, err = module.run_command(command, environ_update=environment)
         if code != 0:
-            code, out, err = module.run_command(["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", "update"], environ_update=environment)
+            code, out, err = module.run_command(
+                ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", "update"], environ_update=environment
+            )
             if code == 0:
                 code, out, err = module.run_command(command, environ_update=environment)
     if code != 0:
-        reason = "\n".join(line for line in err.splitlines() if line.startswith("E:")) or err.strip() or out.strip()[-2000:]
-        module.fail_json(msg=f"apt could not install {', '.join(names)}: {reason}. Repair apt's sources or the network, then run this again.", installed=[])
+        reason = (
+            "\n".join(line for line in err.splitlines() if line.startswith("E:")) or err.strip() or out.strip()[-2000:]
+        )
+        module.fail_json(
+            msg=f"apt could not install {', '.join(names)}: {reason}. Repair apt's sources or the network, then run this again.",
+            installed=[],
+        )
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={"names": {"type": "list", "elements": "str", "required": True}}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={"names": {"type": "list", "elements": "str", "required": True}}, supports_check_mode=True
+    )
     wanted = sorted(set(module.params["names"]))
     absent = missing(module, wanted) if wanted else []
     if absent and not module.check_mode:

@@ -109,11 +109,23 @@ def put(path: str, content: bytes, mode: int) -> None:
 
 
 def key_bytes(key: Any) -> bytes:
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def usage(**wanted: bool) -> Any:
-    names = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only")
+    names = (
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "key_cert_sign",
+        "crl_sign",
+        "encipher_only",
+        "decipher_only",
+    )
     return x509.KeyUsage(**{name: wanted.get(name, False) for name in names})
 
 
@@ -160,7 +172,11 @@ def make_server(directory: str, names: list[str], days: int) -> None:
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
-    put(os.path.join(directory, SERVER_FILE), certificate.public_bytes(serialization.Encoding.PEM) + key_bytes(key), 0o600)
+    put(
+        os.path.join(directory, SERVER_FILE),
+        certificate.public_bytes(serialization.Encoding.PEM) + key_bytes(key),
+        0o600,
+    )
 
 
 def why(directory: str, names: list[str], renew_before_days: int) -> str:

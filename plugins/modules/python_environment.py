@@ -93,7 +93,16 @@ def main() -> None:
         code, out, err = module.run_command([python, "-m", "venv", path])
         if code != 0:
             module.fail_json(msg=f"{python} -m venv {path} failed: {(err or out).strip()}. Is python3-venv installed?")
-    command = [os.path.join(path, "bin", "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", module.params["requirements"]]
+    command = [
+        os.path.join(path, "bin", "python"),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "-r",
+        module.params["requirements"],
+    ]
     code, out, err = module.run_command(command, environ_update={"LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": ""})
     if code != 0:
         module.fail_json(msg=f"pip could not install the requirements: {(err or out).strip()[-2000:]}")

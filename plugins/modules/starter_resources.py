@@ -147,12 +147,16 @@ class Starter:
         project = self.ensure(
             f"project {params['project']}",
             identity.find_project(params["project"]),
-            lambda: identity.create_project(name=params["project"], domain_id="default", description="The project to begin with"),
+            lambda: identity.create_project(
+                name=params["project"], domain_id="default", description="The project to begin with"
+            ),
         )
         user = self.ensure(
             f"user {params['user']}",
             identity.find_user(params["user"]),
-            lambda: identity.create_user(name=params["user"], domain_id="default", password=params["password"], default_project_id=project.id),
+            lambda: identity.create_user(
+                name=params["user"], domain_id="default", password=params["password"], default_project_id=project.id
+            ),
         )
         role = identity.find_role("member", ignore_missing=False)
         if project is None or user is None or not identity.validate_user_has_project_role(project, user, role):
@@ -183,7 +187,9 @@ class Starter:
             if flavor["name"] not in names:
                 self.made.append(f"flavor {flavor['name']}")
                 if not self.check_mode:
-                    compute.create_flavor(name=flavor["name"], vcpus=flavor["vcpus"], ram=flavor["memory_mb"], disk=flavor["disk_gb"])
+                    compute.create_flavor(
+                        name=flavor["name"], vcpus=flavor["vcpus"], ram=flavor["memory_mb"], disk=flavor["disk_gb"]
+                    )
 
     def network(self) -> None:
         network, wanted = self.connection.network, self.params["provider_network"]
@@ -191,7 +197,10 @@ class Starter:
             f"network {wanted['name']}",
             network.find_network(wanted["name"]),
             lambda: network.create_network(
-                name=wanted["name"], is_router_external=True, provider_network_type="flat", provider_physical_network=wanted["physical_network"]
+                name=wanted["name"],
+                is_router_external=True,
+                provider_network_type="flat",
+                provider_physical_network=wanted["physical_network"],
             ),
         )
         if external is None or not external.subnet_ids:
@@ -234,7 +243,11 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("openstacksdk"), exception=IMPORT_ERROR)
     made: list[str] = []
     try:
-        with openstack.connection.Connection(config=openstack.config.OpenStackConfig(config_files=[module.params["config_file"]]).get_one(module.params["cloud"])) as connection:
+        with openstack.connection.Connection(
+            config=openstack.config.OpenStackConfig(config_files=[module.params["config_file"]]).get_one(
+                module.params["cloud"]
+            )
+        ) as connection:
             starter = Starter(connection, module.params, module.check_mode)
             made = starter.made
             starter.identity()

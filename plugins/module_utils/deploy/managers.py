@@ -117,13 +117,19 @@ class Systemd(Manager):
         return f"/etc/systemd/system/{service['name']}.service"
 
     def render(self, service: dict[str, Any]) -> str:
-        environment = "".join(f"Environment={systemd_quote(f'{key}={value}')}\n" for key, value in sorted(service["environment"].items()))
+        environment = "".join(
+            f"Environment={systemd_quote(f'{key}={value}')}\n" for key, value in sorted(service["environment"].items())
+        )
         if service["systemd_unit"]:
             return f"# Written by Stratiform.\n[Service]\n{environment}"
         after = " ".join(["network-online.target", *(f"{name}.service" for name in service["after"])])
         # A "$" in a command would be a variable of systemd's.
         command = " ".join(systemd_quote(word).replace("$", "$$") for word in service["command"])
-        kind = "Type=oneshot\nRemainAfterExit=yes\n" if service["kind"] == "oneshot" else "Type=exec\nRestart=always\nRestartSec=1\n"
+        kind = (
+            "Type=oneshot\nRemainAfterExit=yes\n"
+            if service["kind"] == "oneshot"
+            else "Type=exec\nRestart=always\nRestartSec=1\n"
+        )
         return (
             f"# Written by Stratiform.\n[Unit]\nDescription={service['description'] or service['name']}\nAfter={after}\nWants=network-online.target\n"
             f"StartLimitIntervalSec=0\n\n[Service]\n{kind}User={service['user']}\nWorkingDirectory={service['directory']}\n{environment}"
@@ -182,10 +188,16 @@ class Supervisor(Manager):
         return f"/etc/supervisor/conf.d/{service['name']}.conf"
 
     def render(self, service: dict[str, Any]) -> str:
-        environment = ",".join(f"{key}={supervisor_quote(str(value))}" for key, value in sorted(service["environment"].items()))
+        environment = ",".join(
+            f"{key}={supervisor_quote(str(value))}" for key, value in sorted(service["environment"].items())
+        )
         command = " ".join(supervisor_quote(word) for word in service["command"])
         group = "false" if service["keep_children"] else "true"
-        life = "autorestart=false\nstartsecs=0\nexitcodes=0\npriority=1\n" if service["kind"] == "oneshot" else "autorestart=true\nstartsecs=1\nstartretries=1000000\npriority=100\n"
+        life = (
+            "autorestart=false\nstartsecs=0\nexitcodes=0\npriority=1\n"
+            if service["kind"] == "oneshot"
+            else "autorestart=true\nstartsecs=1\nstartretries=1000000\npriority=100\n"
+        )
         return (
             f"; Written by Stratiform.\n[program:{service['name']}]\ncommand={command}\nuser={service['user']}\ndirectory={service['directory']}\n"
             f"environment={environment}\n{life}stopwaitsecs={service['stop_timeout_s']}\nstopasgroup=false\nkillasgroup={group}\n"
@@ -196,7 +208,9 @@ class Supervisor(Manager):
         # supervisor's own transport for unix sockets; from Debian's package, so present on every host with a supervisor.
         from supervisor.xmlrpc import SupervisorTransport
 
-        return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=SupervisorTransport(None, None, f"unix://{self.socket}")).supervisor
+        return xmlrpc.client.ServerProxy(
+            "http://127.0.0.1", transport=SupervisorTransport(None, None, f"unix://{self.socket}")
+        ).supervisor
 
     def _is_up(self) -> bool:
         try:
@@ -223,9 +237,20 @@ class Supervisor(Manager):
 
     def _start_supervisord(self) -> None:
         """A clean environment: what the operator's shell holds is none of the programs' business."""
-        environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/root"}
+        environment = {
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "LANG": "C.UTF-8",
+            "HOME": "/root",
+        }
         result = subprocess.run(
-            ["/usr/bin/supervisord", "-c", self.configuration], env=environment, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
+            ["/usr/bin/supervisord", "-c", self.configuration],
+            env=environment,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         if result.returncode != 0:
             raise ServiceError(f"supervisord does not start: {(result.stderr or result.stdout).strip()}")
@@ -259,7 +284,9 @@ class Supervisor(Manager):
             self._server().startProcess(service["name"], True)
         except xmlrpc.client.Fault as error:
             if "ALREADY_STARTED" not in str(error):
-                raise ServiceError(f"{service['name']} does not start ({error.faultString}). Its last words:\n{self.last_words(service)}") from None
+                raise ServiceError(
+                    f"{service['name']} does not start ({error.faultString}). Its last words:\n{self.last_words(service)}"
+                ) from None
 
     def restart(self, service: dict[str, Any]) -> None:
         self._stop_group(self._server(), service["name"])

@@ -100,7 +100,9 @@ def wait_until_ready(manager: Manager, service: dict[str, Any]) -> None:
     while not answers(service):
         if time.monotonic() > end:
             where = service["ready_socket"] or f"port {service['ready_port']}"
-            raise ServiceError(f"{service['name']} does not answer on {where} after {service['ready_timeout_s']} s. Its last words:\n{manager.last_words(service)}")
+            raise ServiceError(
+                f"{service['name']} does not answer on {where} after {service['ready_timeout_s']} s. Its last words:\n{manager.last_words(service)}"
+            )
         time.sleep(0.1)
 
 
