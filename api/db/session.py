@@ -48,10 +48,9 @@ class Database:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
-        """A read transaction: a consistent view, never committed."""
+        """A read transaction: a consistent view, never committed. What was loaded can be read after its end."""
         with Session(self.engine, expire_on_commit=False, autoflush=False) as session:
             yield session
-            session.rollback()
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Session]:

@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from api.config import settings
 from api.db.base import utcnow
 from api.db.session import after_commit
-from api.engine.models import Job, JobResource
+from api.engine.models import UNFINISHED, Job, JobResource
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class Action(ABC):
     """Below `playbooks/tenant/`, for instance `compute/server_create.yml`."""
     deadline_s: ClassVar[float] = 300
     """From the request until the job must have ended, retries included."""
+    interactive: ClassVar[bool] = False
+    """Someone waits for the answer (a query of a host): claimed before others, and a little beyond the limits."""
 
     def locks(self, session: Session, job: Job) -> Iterable[str]:
         """Shared host objects to hold while planning and running; the job's own resources are always held."""
@@ -128,6 +131,14 @@ def enqueue(
     session.flush()
     after_commit(session, wake_engine)
     return job
+
+
+def cancel(session: Session, job_id: str) -> bool:
+    """Asks the engine to end a job; false when it has ended already (or never was). Stops within a second or two."""
+    wanted = update(Job).where(Job.id == job_id, Job.state.in_(UNFINISHED)).values(cancel_requested=True)
+    found = session.execute(wanted.returning(Job.number)).first() is not None
+    after_commit(session, wake_engine)
+    return found
 
 
 def wake_engine() -> None:
