@@ -98,9 +98,7 @@ def _guard(session: Session, context: Context, port: Port, wanted: list[str] | N
 def update(session: Session, context: Context, port: Port, values: dict[str, Any]) -> Port:
     """Changes a port; the hosts whose DHCP or filter it concerns learn of it."""
     network = session.get_one(Network, port.network_id)
-    wanted_groups = values.pop("security_groups", None) if "security_groups" in values else None
-    if wanted_groups is None and "security_groups" in values:
-        wanted_groups = []
+    wanted_groups = (values.pop("security_groups") or []) if "security_groups" in values else None
     values.pop("extra_dhcp_opts", None)
     before = {membership.security_group_id for membership in port.groups}
     hosts = {port.host} - {""}

@@ -119,8 +119,8 @@ def _icmp(kind: int | None, code: int | None) -> None:
 
 def _ports(low: int | None, high: int | None) -> None:
     for value in (low, high):
-        if value is not None and not 0 <= value <= 65535:
+        if value is not None and not 1 <= value <= 65535:
             raise faults.invalid_input(f"Invalid value for port {value}", "SecurityGroupInvalidPortValue")
-    if low is None or high is None or low > high or low == 0:
+    if low is None or high is None or low > high:
         message = "For TCP/UDP protocols, port_range_min must be <= port_range_max"
         raise faults.invalid_input(message, "SecurityGroupInvalidPortRange")
