@@ -181,13 +181,15 @@ def _roles(session: Session, payload: Payload, body: dict[str, Any]) -> list[tup
 
 def find_user(session: Session, *where: Any) -> Row[Any] | None:
     """One user with its domain, as columns."""
-    return session.execute(
+    query: Any = (
         select(User.id, User.name, User.enabled, User.default_project_id, User.password_hash, User.options,
                User.tokens_valid_after.label("valid_after"), _Domain.id.label("domain_id"),
                _Domain.name.label("domain_name"), _Domain.enabled.label("domain_enabled"),
                _Domain.tokens_valid_after.label("domain_valid_after"))
         .join(_Domain, _Domain.id == User.domain_id).where(*where)
-    ).one_or_none()  # fmt: skip
+    )  # fmt: skip
+    row: Row[Any] | None = session.execute(query).one_or_none()
+    return row
 
 
 def revoke(session: Session, payload: Payload) -> None:

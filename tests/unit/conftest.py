@@ -63,8 +63,9 @@ class Client:
         self.headers = headers or {}
 
     def with_headers(self, **headers: str) -> Client:
-        """The same caller with more headers; `_` stands for `-`: `with_headers(OpenStack_API_Version="compute 2.96")`."""
-        return Client(self._flask, self.token, self.headers | {name.replace("_", "-"): headers[name] for name in headers})
+        """The same caller with more headers; `_` stands for `-`, as in `OpenStack_API_Version="compute 2.96"`."""
+        more = {name.replace("_", "-"): value for name, value in headers.items()}
+        return Client(self._flask, self.token, self.headers | more)
 
     def request(self, method: str, path: str, **options: Any) -> TestResponse:
         """One call; options as those of `flask.testing.FlaskClient.open` (`json`, `data`, `headers`, ...)."""

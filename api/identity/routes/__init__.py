@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from api.http.faults import identity_fault
 from api.http.wiring import Service
-from api.identity.routes import auth
+from api.identity.routes import application_credentials, auth, catalog, projects, roles, users
 from api.identity.routes.blueprint import blueprint
 
-__all__ = ["SERVICE", "auth"]
+__all__ = ["SERVICE", "application_credentials", "auth", "catalog", "projects", "roles", "users"]
 
 SERVICE = Service(name="identity", prefix="identity", blueprint=blueprint, render=identity_fault)

@@ -1,4 +1,4 @@
-"""The blueprint, the version documents, and links."""
+"""The blueprint and the version documents."""
 
 from __future__ import annotations
 
@@ -9,15 +9,10 @@ from flask import Blueprint, Response
 from api.config import settings
 from api.http.current import public
 from api.http.responses import json_response
+from api.identity.links import PATH
 
 blueprint = Blueprint("identity", __name__)
-PATH = "/identity/v3"
 VERSION = "v3.14"
-
-
-def link(*parts: str) -> str:
-    """The public URL of something below /identity/v3."""
-    return "/".join((settings().url() + PATH, *parts))
 
 
 def _version() -> dict[str, Any]:

@@ -27,8 +27,8 @@ def test_a_password_gives_a_project_token(cloud: Any) -> None:
 def test_a_wrong_password_and_an_unknown_user_look_the_same(cloud: Any, user: str, password: str) -> None:
     answer = cloud.login(user, password)
     assert answer.status_code == 401
-    assert answer.json == {"error": {
-        "code": 401, "title": "Unauthorized", "message": "The request you have made requires authentication."}}  # fmt: skip
+    message = "The request you have made requires authentication."
+    assert answer.json == {"error": {"code": 401, "title": "Unauthorized", "message": message}}
     assert answer.headers["WWW-Authenticate"].startswith("Keystone uri=")
 
 
