@@ -37,12 +37,12 @@ class Schema:
 def json_body(schema: Schema | None = None) -> Any:
     """The request's JSON body, validated; 400 when it is no JSON, 415 when it says that it is something else."""
     kind = request.mimetype
-    if kind and kind != "application/json" and not kind.endswith("+json"):
+    if kind and kind != "application/json" and not kind.endswith(("+json", "json-patch")):
         raise UnsupportedMediaType(f"Unsupported Content-Type {kind}. Send application/json.")
     try:
         body = orjson.loads(request.get_data(cache=True))
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"Malformed request body: {error}") from None
-    if not isinstance(body, dict) and kind != "application/openstack-images-v2.1-json-patch":
+    if not isinstance(body, dict) and not kind.endswith("json-patch"):
         raise BadRequest("Malformed request body: expecting a JSON object.")
     return schema.check(body) if schema else body

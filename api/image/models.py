@@ -55,7 +55,7 @@ class Image(Base):
     created_at: Mapped[datetime.datetime] = mapped_column(default=utcnow)
     updated_at: Mapped[datetime.datetime] = mapped_column(default=utcnow)
     tags: Mapped[list[ImageTag]] = relationship(
-        cascade="all, delete-orphan", passive_deletes=True, order_by="ImageTag.value", lazy="select"
+        cascade="all, delete-orphan", passive_deletes=True, lazy="select"
     )
     properties: Mapped[list[ImageProperty]] = relationship(
         cascade="all, delete-orphan", passive_deletes=True, lazy="select"

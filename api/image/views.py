@@ -28,7 +28,7 @@ def image_view(image: Image) -> dict[str, Any]:
         "checksum": image.checksum,
         "os_hash_algo": image.os_hash_algo,
         "os_hash_value": image.os_hash_value,
-        "tags": [tag.value for tag in image.tags],
+        "tags": sorted(tag.value for tag in image.tags),
         "created_at": iso_seconds(image.created_at),
         "updated_at": iso_seconds(image.updated_at),
         "self": here,
