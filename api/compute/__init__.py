@@ -1,0 +1,1 @@
+"""Compute: flavors, key pairs, servers and their life on hosts."""

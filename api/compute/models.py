@@ -1,0 +1,235 @@
+"""Compute's tables, and the state machine of servers as data."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from api.db.base import Base, Json, new_uuid, utcnow
+
+BUILDING, ACTIVE, STOPPED, ERROR, DELETED = "building", "active", "stopped", "error", "deleted"
+SCHEDULING, SPAWNING, DELETING = "scheduling", "spawning", "deleting"
+POWERING_ON, POWERING_OFF = "powering-on", "powering-off"
+REBOOTING, REBOOTING_HARD = "rebooting", "rebooting_hard"
+
+TRANSITIONS: dict[str, set[str]] = {
+    BUILDING: {ACTIVE, STOPPED, ERROR, DELETED},
+    ACTIVE: {STOPPED, ERROR, DELETED},
+    STOPPED: {ACTIVE, ERROR, DELETED},
+    ERROR: {ACTIVE, STOPPED, DELETED},
+    DELETED: set(),
+}
+"""vm_state -> the vm_states that may follow."""
+
+STATUSES: dict[str, dict[str | None, str]] = {
+    BUILDING: {None: "BUILD"},
+    ACTIVE: {None: "ACTIVE", REBOOTING: "REBOOT", REBOOTING_HARD: "HARD_REBOOT"},
+    STOPPED: {None: "SHUTOFF", REBOOTING_HARD: "HARD_REBOOT"},
+    ERROR: {None: "ERROR", REBOOTING_HARD: "HARD_REBOOT"},
+    DELETED: {None: "DELETED"},
+}
+"""vm_state -> task_state -> status; None is every task_state not named (compute API guide, "Server Concepts")."""
+
+COMMANDS: dict[str, tuple[frozenset[str], frozenset[str | None]]] = {
+    "start": (frozenset({STOPPED}), frozenset({None})),
+    "stop": (frozenset({ACTIVE, ERROR}), frozenset({None})),
+    "reboot": (frozenset({ACTIVE}), frozenset({None})),
+    "reboot_hard": (frozenset({ACTIVE, STOPPED, ERROR}), frozenset({None, REBOOTING})),
+}
+"""What a tenant may ask for -> the vm_states and task_states in which it is possible."""
+
+NOSTATE, RUNNING, PAUSED, SHUTDOWN, CRASHED, SUSPENDED = 0, 1, 3, 4, 6, 7
+POWER_STATES = {"nostate": NOSTATE, "running": RUNNING, "paused": PAUSED, "shutdown": SHUTDOWN, "crashed": CRASHED}
+"""The modules' words -> the API's numbers."""
+
+BY_USER, BY_GUEST, BY_HOST = "user", "guest", "host"
+"""Who stopped a server: a host that restarts starts again what it stopped itself, and nothing else."""
+
+
+class Flavor(Base):
+    """A size of servers. ram in MiB, disk and ephemeral in GiB, swap in MiB."""
+
+    __tablename__ = "flavors"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    description: Mapped[str | None]
+    vcpus: Mapped[int]
+    ram_mb: Mapped[int]
+    disk_gb: Mapped[int]
+    ephemeral_gb: Mapped[int] = mapped_column(default=0)
+    swap_mb: Mapped[int] = mapped_column(default=0)
+    rxtx_factor: Mapped[float] = mapped_column(default=1.0)
+    is_public: Mapped[bool] = mapped_column(default=True)
+    disabled: Mapped[bool] = mapped_column(default=False)
+    extra_specs: Mapped[Json] = mapped_column(default=dict)
+    created_at: Mapped[datetime.datetime] = mapped_column(default=utcnow)
+    updated_at: Mapped[datetime.datetime | None]
+
+
+class FlavorAccess(Base):
+    """A project that may use a flavor that is not public."""
+
+    __tablename__ = "flavor_access"
+
+    flavor_id: Mapped[str] = mapped_column(ForeignKey("flavors.id", ondelete="CASCADE"), primary_key=True)
+    project_id: Mapped[str] = mapped_column(primary_key=True, index=True)
+
+
+class KeyPair(Base):
+    """A user's public key. `type` is `ssh` or `x509`."""
+
+    __tablename__ = "keypairs"
+    __table_args__ = (Index("ix_keypairs_user_name", "user_id", "name", unique=True), {"sqlite_autoincrement": True})
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    user_id: Mapped[str]
+    name: Mapped[str]
+    type: Mapped[str] = mapped_column(default="ssh")
+    fingerprint: Mapped[str]
+    public_key: Mapped[str]
+    created_at: Mapped[datetime.datetime] = mapped_column(default=utcnow)
+
+
+class Quota(Base):
+    """A project's own limit of a resource; -1 means none."""
+
+    __tablename__ = "compute_quotas"
+
+    project_id: Mapped[str] = mapped_column(primary_key=True)
+    resource: Mapped[str] = mapped_column(primary_key=True)
+    limit: Mapped[int]
+
+
+class Server(Base):
+    """A server: what was asked for, where it is, and how it does.
+
+    `flavor`, `image` and `keypair` are copies of the time of creation: the originals may change or go. `detached` are
+    the ports that a deletion still has to take off the host.
+    """
+
+    __tablename__ = "servers"
+    __table_args__ = (
+        Index("ix_servers_project_deleted", "project_id", "deleted", "created_at"),
+        Index("ix_servers_host_deleted", "host", "deleted"),
+        {"sqlite_autoincrement": True},
+    )
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(unique=True, default=new_uuid)
+    project_id: Mapped[str]
+    user_id: Mapped[str] = mapped_column(index=True)
+    name: Mapped[str]
+    hostname: Mapped[str]
+    description: Mapped[str | None]
+    image_id: Mapped[str] = mapped_column(index=True)
+    image: Mapped[Json] = mapped_column(default=dict)
+    flavor_id: Mapped[str]
+    flavor: Mapped[Json] = mapped_column(default=dict)
+    key_name: Mapped[str | None]
+    keypair: Mapped[Json | None]
+    meta: Mapped[Json] = mapped_column(default=dict)
+    user_data: Mapped[str | None]
+    config_drive: Mapped[bool] = mapped_column(default=False)
+    host: Mapped[str | None]
+    availability_zone: Mapped[str] = mapped_column(default="")
+    pinned_zone: Mapped[str | None]
+    scheduler_hints: Mapped[Json] = mapped_column(default=dict)
+    reservation_id: Mapped[str]
+    launch_index: Mapped[int] = mapped_column(default=0)
+    access_ip_v4: Mapped[str] = mapped_column(default="")
+    access_ip_v6: Mapped[str] = mapped_column(default="")
+    disk_config: Mapped[str] = mapped_column(default="MANUAL")
+    trusted_certificates: Mapped[list[Any] | None]
+    locked_by: Mapped[str | None]
+    locked_reason: Mapped[str | None]
+    vm_state: Mapped[str] = mapped_column(default=BUILDING)
+    task_state: Mapped[str | None]
+    power_state: Mapped[int] = mapped_column(default=NOSTATE)
+    stopped_by: Mapped[str | None]
+    vnc_port: Mapped[int | None]
+    fault: Mapped[Json | None]
+    detached: Mapped[list[Any]] = mapped_column(default=list)
+    deleted: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime.datetime] = mapped_column(default=utcnow)
+    updated_at: Mapped[datetime.datetime] = mapped_column(default=utcnow, index=True)
+    launched_at: Mapped[datetime.datetime | None]
+    terminated_at: Mapped[datetime.datetime | None]
+    tags: Mapped[list[ServerTag]] = relationship(
+        cascade="all, delete-orphan", lazy="selectin", order_by="ServerTag.position"
+    )
+
+    @property
+    def status(self) -> str:
+        """The one word that the API shows for vm_state and task_state."""
+        by_task = STATUSES[self.vm_state]
+        return by_task.get(self.task_state, by_task[None])
+
+    @property
+    def instance_name(self) -> str:
+        """The domain's name on the host, and OS-EXT-SRV-ATTR:instance_name."""
+        return f"instance-{self.number:08x}"
+
+    def move(self, vm_state: str, *, task_state: str | None = None) -> None:
+        """Changes the state as TRANSITIONS allows; ValueError for a transition that does not exist."""
+        if vm_state != self.vm_state and vm_state not in TRANSITIONS[self.vm_state]:
+            raise ValueError(f"server {self.id} cannot go from {self.vm_state} to {vm_state}")
+        self.vm_state, self.task_state = vm_state, task_state
+        self.updated_at = utcnow()
+
+    def fail(self, message: str, details: str = "") -> None:
+        """ERROR with the reason. `message` is for the tenant, `details` for admins."""
+        self.move(ERROR)
+        now = utcnow().strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.fault = {"code": 500, "message": message[:1000], "details": details, "created": now}
+
+
+class ServerTag(Base):
+    """A tag of a server, in the order given."""
+
+    __tablename__ = "server_tags"
+
+    server_id: Mapped[str] = mapped_column(ForeignKey("servers.id", ondelete="CASCADE"), primary_key=True)
+    tag: Mapped[str] = mapped_column(primary_key=True, index=True)
+    position: Mapped[int] = mapped_column(default=0)
+
+
+class InstanceAction(Base):
+    """What was done to a server. Its events are the steps of the job `job_id`; observed things have no job."""
+
+    __tablename__ = "instance_actions"
+    __table_args__ = (Index("ix_instance_actions_server", "server_id", "number"), {"sqlite_autoincrement": True})
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    server_id: Mapped[str]
+    request_id: Mapped[str]
+    action: Mapped[str]
+    user_id: Mapped[str | None]
+    project_id: Mapped[str | None]
+    job_id: Mapped[str | None] = mapped_column(index=True)
+    host: Mapped[str | None]
+    message: Mapped[str | None]
+    start_time: Mapped[datetime.datetime] = mapped_column(default=utcnow)
+    updated_at: Mapped[datetime.datetime] = mapped_column(default=utcnow)
+
+
+class ComputeService(Base):
+    """What an operator says about a service of a host; whether it is up is the host's heartbeat.
+
+    A row exists once there is something to say. `boot_id` is the host's boot that compute has last dealt with.
+    """
+
+    __tablename__ = "compute_services"
+
+    host: Mapped[str] = mapped_column(primary_key=True)
+    binary: Mapped[str] = mapped_column(primary_key=True)
+    disabled: Mapped[bool] = mapped_column(default=False)
+    disabled_reason: Mapped[str | None]
+    forced_down: Mapped[bool] = mapped_column(default=False)
+    boot_id: Mapped[str | None]
+    updated_at: Mapped[datetime.datetime | None]

@@ -1,0 +1,17 @@
+"""Compute's API. Importing the modules hangs their handlers into the one blueprint."""
+
+from api.compute.routes import (  # noqa: F401
+    actions,
+    extensions,
+    flavors,
+    hosts,
+    keypairs,
+    metadata,
+    quotas,
+    records,
+    servers,
+    versions,
+)
+from api.compute.routes.base import SERVICE
+
+__all__ = ["SERVICE"]
