@@ -73,7 +73,8 @@ make_environment() {
     wanted=$({ "$python" --version; cat "$ROOT/requirements.txt" "$ROOT/api/requirements.txt"; } | sha256sum | cut -c 1-32)
     [ "$(cat "$VENV/.stratiform-requirements" 2>/dev/null)" = "$wanted" ] && return 0
     [ -x "$VENV/bin/pip" ] || { rm -rf "$VENV"; "$python" -m venv "$VENV"; }
-    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -r "$ROOT/requirements.txt"
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -r "$ROOT/requirements.txt" >"$ROOT/.ansible/pip.log" 2>&1 ||
+        { tail -n 20 "$ROOT/.ansible/pip.log" >&2; return 1; }
     printf '%s\n' "$wanted" >"$VENV/.stratiform-requirements"
 }
 

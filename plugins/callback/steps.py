@@ -51,7 +51,7 @@ class CallbackModule(CallbackBase):
 
     def _begin(self, task: Any) -> None:
         self._finish()
-        self._name, self._started, self._outcomes, self._details = task.name or task.action, time.monotonic(), [], []
+        self._name, self._started, self._outcomes, self._details = task.get_name().rpartition(" : ")[2], time.monotonic(), [], []
         self._open = True
         if sys.stdout.isatty():
             sys.stdout.write(f"  {self._name} ...\r")
@@ -62,7 +62,8 @@ class CallbackModule(CallbackBase):
             return
         self._open = False
         outcome = next((rank for rank in RANK if rank in self._outcomes), "skipped")
-        if outcome != "skipped":
+        quiet = outcome == "skipped" or (outcome == "ok" and self._name.startswith("Validating arguments"))
+        if not quiet:
             self._line(f"  {self._name:<64.64} {outcome:<8} {time.monotonic() - self._started:6.1f} s")
         for detail in self._details:
             self._line("    " + detail.replace("\n", "\n    "))

@@ -99,6 +99,10 @@ options:
         type: str
         choices: [started, absent]
         default: started
+  end_own_supervisor:
+    description: Whether to end a supervisord that this module started, when it has no program left.
+    type: bool
+    default: false
   log_directory:
     description: Where each program's output goes.
     type: path
@@ -146,6 +150,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "services": {"type": "list", "elements": "dict", "required": True, "options": SERVICE_OPTIONS},
+            "end_own_supervisor": {"type": "bool", "default": False},
             "log_directory": {"type": "path", "default": "/var/log/stratiform"},
             "manager": {"type": "str", "choices": ["auto", "systemd", "supervisor"], "default": "auto"},
         },
@@ -161,6 +166,8 @@ def main() -> None:
             actions.extend(outcome.actions)
             before.append(outcome.before)
             after.append(outcome.after)
+        if module.params["end_own_supervisor"]:
+            actions.extend(manager.end_own(module.check_mode))
     except ServiceError as error:
         module.fail_json(msg=str(error), actions=actions)
     result: dict[str, object] = {"changed": bool(actions), "actions": actions, "manager": manager.name}

@@ -91,6 +91,10 @@ class Manager:
     def remove(self, service: dict[str, Any]) -> None:
         raise NotImplementedError
 
+    def end_own(self, check_mode: bool) -> list[str]:
+        """End the manager itself when it runs for us alone; what was done."""
+        return []
+
     def unit_text(self, service: dict[str, Any]) -> str:
         return read(self.unit_path(service))
 
@@ -297,3 +301,17 @@ class Supervisor(Manager):
             os.unlink(self.unit_path(service))
         if self._is_up():
             self._reload()
+
+    def end_own(self, check_mode: bool) -> list[str]:
+        if not os.path.exists(self.started_mark):
+            return []
+        if self._is_up() and self._server().getAllProcessInfo():
+            return []  # somebody else's programs run under it meanwhile
+        if not check_mode:
+            if self._is_up():
+                self._server().shutdown()
+                end = time.monotonic() + 20
+                while os.path.exists(self.socket) and time.monotonic() < end:
+                    time.sleep(0.1)
+            os.unlink(self.started_mark)
+        return ["supervisord: ended"]
