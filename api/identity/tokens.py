@@ -22,7 +22,7 @@ from api.http.context import Context
 from api.http.responses import iso_zeros
 from api.identity import catalog, effective, fernet, versions
 from api.identity.models import SYSTEM_TARGET, ApplicationCredential, Project, RevokedToken, User
-from api.identity.payload import InvalidPayload, Payload, new_audit_id, unpack
+from api.identity.payload import METHODS, InvalidPayload, Payload, new_audit_id, unpack
 
 CACHED_TOKENS = 4096
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -68,8 +68,8 @@ def issue(
     """A new token and what it says; InvalidToken when the user may not have it."""
     issued_us = time.time_ns() // 1000
     payload = Payload(
-        user_id=user_id, methods=methods, scope=scope, scope_id=scope_id,
-        application_credential_id=application_credential_id, issued_us=issued_us,
+        user_id=user_id, methods=tuple(method for method in METHODS if method in methods),
+        scope=scope, scope_id=scope_id, application_credential_id=application_credential_id, issued_us=issued_us,
         expires_us=expires_us or issued_us + settings().identity.token_lifetime_s * 1_000_000,
         audit_ids=(new_audit_id(), *((parent_audit_id,) if parent_audit_id else ())),
     )  # fmt: skip
