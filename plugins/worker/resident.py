@@ -9,35 +9,23 @@ from __future__ import annotations
 import argparse
 import gc
 import hashlib
-import importlib
 import logging
 import os
 import pwd
 import signal
 import socket
 import sys
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import NoReturn
 
 # ansible_collections/stratiform/cloud/plugins/worker/resident.py lies in the tree that holds all our code.
 TREE = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), *[os.pardir] * 5))
 sys.path.insert(0, TREE)
 
-from ansible_collections.stratiform.cloud.plugins.worker import calls, facts  # noqa: E402
+from ansible_collections.stratiform.cloud.plugins.worker import calls, facts, preload  # noqa: E402
 
 DEFAULT_SOCKET = "/run/stratiform/worker.sock"
 DEFAULT_STATE_DIR = "/var/lib/stratiform/host"
-MODULES_PACKAGE = "ansible_collections.stratiform.cloud.plugins.modules"
-# What the engine's requests run. The operators' modules run seldom and would only cost memory here.
-TENANT_MODULES = (
-    "disk_image",
-    "guest_console",
-    "libvirt_domain",
-    "network_bridge",
-    "network_dhcp",
-    "network_router",
-    "security_group",
-)
 PLUGINS = os.path.join(TREE, "ansible_collections", "stratiform", "cloud", "plugins")
 BACKLOG = 64
 
@@ -51,7 +39,7 @@ class ResidentWorker:
         self.socket_path = socket_path
         self.state_dir = state_dir
         self.children: set[int] = set()
-        self.modules = preload_modules()
+        self.modules = preload.tenant_modules()
         self.code_version = code_version()
         self.listener = self._listen()
 
@@ -131,17 +119,6 @@ class ResidentWorker:
         for pid in self.children:
             os.waitpid(pid, 0)
         sys.exit(0)
-
-
-def preload_modules() -> dict[str, ModuleType]:
-    """Import the tenants' modules; one that cannot be imported on this host is left to the ordinary way."""
-    modules = {}
-    for name in TENANT_MODULES:
-        try:
-            modules[name] = importlib.import_module(f"{MODULES_PACKAGE}.{name}")
-        except ImportError as error:
-            log.warning("module %s is not preloaded: %s", name, error)
-    return modules
 
 
 def code_version() -> str:
