@@ -17,6 +17,7 @@ from api.network.policies import TEXTS
 
 Target = dict[str, Any]
 Values = dict[str, Any]
+MakeAll = Callable[[Session, Context, Kind, list[Values]], list[Any]]
 
 
 def allow(context: Context, verb: str, kind: Kind, target: Target, values: Mapping[str, Any]) -> None:
@@ -74,7 +75,7 @@ def _target(values: Values) -> Target:
     return {"project_id": values["project_id"], "tenant_id": values["project_id"]}
 
 
-def _plain(make: Callable[[Session, Context, Values], Any]) -> Callable[[Session, Context, Kind, list[Values]], list[Any]]:
+def _plain(make: Callable[[Session, Context, Values], Any]) -> MakeAll:
     def make_all(session: Session, context: Context, kind: Kind, items: list[Values]) -> list[Any]:
         for values in items:
             allow(context, "create", kind, _target(values), values)
@@ -83,9 +84,7 @@ def _plain(make: Callable[[Session, Context, Values], Any]) -> Callable[[Session
     return make_all
 
 
-def _on_network(
-    make: Callable[[Session, Context, Network, Values], Any],
-) -> Callable[[Session, Context, Kind, list[Values]], list[Any]]:
+def _on_network(make: Callable[[Session, Context, Network, Values], Any]) -> MakeAll:
     def make_all(session: Session, context: Context, kind: Kind, items: list[Values]) -> list[Any]:
         made = []
         for values in items:
@@ -102,7 +101,7 @@ def _on_network(
 
 def _rules(session: Session, context: Context, kind: Kind, items: list[Values]) -> list[Any]:
     group_kind = KINDS["security_group"]
-    normal = []
+    normal: list[Values] = []
     for values in items:
         group: SecurityGroup = group_kind.get(session, context, values["security_group_id"])
         allow(context, "create", kind, _target(values) | {"security_group:project_id": group.project_id}, values)
@@ -116,7 +115,7 @@ def _rules(session: Session, context: Context, kind: Kind, items: list[Values]) 
     return groups.create_rules(session, context, normal)
 
 
-_makers: dict[str, Callable[[Session, Context, Kind, list[Values]], list[Any]]] = {
+_makers: dict[str, MakeAll] = {
     "network": _plain(networks.create), "subnet": _on_network(subnets.create), "port": _on_network(ports.create),
     "router": _plain(routers.create), "floatingip": _plain(floatingips.create),
     "security_group": _plain(groups.create), "security_group_rule": _rules,
@@ -126,7 +125,9 @@ _makers: dict[str, Callable[[Session, Context, Kind, list[Values]], list[Any]]] 
 def change(session: Session, context: Context, kind: Kind, id_: str, values: Values) -> Any:
     """Updates a resource that the caller sees and may change."""
     row = locked(session, context, kind, id_)
-    target = kind.target(session, row) | ({"device_owner": values["device_owner"]} if values.get("device_owner") else {})
+    target = kind.target(session, row)
+    if owner := values.get("device_owner"):
+        target["device_owner"] = owner
     allow(context, "update", kind, target, values)
     if kind.update is None:
         raise faults.invalid(f"{kind.name} cannot be updated")

@@ -28,7 +28,7 @@ def page(session: Session, context: Context, kind: Kind) -> dict[str, Any]:
         name: column for name, column in kind.columns.items() if name not in ADMIN_COLUMNS}  # fmt: skip
     query = kind.seen_by(context)
     conditions = [_condition(kind, columns, name, values) for name, values in request.args.lists()
-                  if name not in _PAGING and values != [""]]  # fmt: skip
+                  if name not in _PAGING]  # fmt: skip
     wanted = paging.parse_page(columns, [("id", False)])
     limit = wanted.limit or None
     wanted = paging.Page(limit, wanted.marker, wanted.sort, wanted.reverse)

@@ -186,9 +186,9 @@ def add_interface(session: Session, context: Context, router: Router, body: dict
         session, context, router, subnet_id or "")  # fmt: skip
     port.router_id, port.device_id, port.device_owner = router.id, router.id, INTERFACE_OWNER
     port.port_security_enabled, port.groups, port.allowed_address_pairs = False, [], []
-    port.bump()
     session.add(port)
     session.flush()
+    port.bump()
     jobs.join_host(session, jobs.origin(context), port, _ensure_host(session, router))
     router.bump()
     session.flush()

@@ -88,6 +88,10 @@ def _each(check: Check) -> Check:
     return all_of
 
 
+def _fixed_ips(name: str, values: Any) -> Any:
+    return None if values is None else [_fixed_ip(name, value) for value in values]
+
+
 def _route(name: str, value: Any) -> Any:
     return {"destination": cidr(name, value["destination"]), "nexthop": ip(name, value["nexthop"])}
 
@@ -253,7 +257,7 @@ BODIES = {
     }, _COMMON),
     "port": Body("port", "ports", _NAME | _PROJECT | {
         "network_id": Attribute(UUID, put=False, required=True), "admin_state_up": _bool(True),
-        "mac_address": Attribute(TEXT, check=mac), "fixed_ips": Attribute(FIXED_IPS, check=_each(_fixed_ip)),
+        "mac_address": Attribute(TEXT, check=mac), "fixed_ips": Attribute(FIXED_IPS, check=_fixed_ips),
         "device_id": Attribute(TEXT, default=""), "device_owner": Attribute(TEXT, default=""),
         "port_security_enabled": _bool(True), "security_groups": Attribute(
             {"type": ["array", "null"], "items": UUID, "maxItems": 1000}),

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from api.db.events import announce
 from api.http.context import Context
 from api.http.faults import BadRequest, Conflict, Forbidden
-from api.network import dhcp, groups, ipam, jobs, quotas
+from api.network import dhcp, groups, ipam, jobs, quotas, schemas
 from api.network.models import (
     COMPUTE_OWNER,
     DOWN,
@@ -104,8 +104,9 @@ def _make(session: Session, context: Context, item: RequestedPort, group_ids: li
     mac = ipam.new_mac(session, network.id)
     wanted: list[dict[str, Any]] | None = None
     if item.fixed_ip:
-        _refuse_taken(session, network, subnets, item.fixed_ip)
-        wanted = [{"ip_address": item.fixed_ip}]
+        address = schemas.ip("fixed_ip", item.fixed_ip)
+        _refuse_taken(session, subnets, address)
+        wanted = [{"ip_address": address}]
     port = Port(
         project_id=project_id, network_id=network.id, mac_address=mac, made_by_server=True, profile={},
         allowed_address_pairs=[], port_security_enabled=network.port_security_enabled,
@@ -121,10 +122,10 @@ def _make(session: Session, context: Context, item: RequestedPort, group_ids: li
     return port
 
 
-def _refuse_taken(session: Session, network: Network, subnets: list[Subnet], text: str) -> None:
+def _refuse_taken(session: Session, subnets: list[Subnet], text: str) -> None:
     address = ipaddress.ip_address(text)
     for subnet in subnets:
-        if address in ipam.cidr_of(subnet.cidr) and ipam.is_taken(session, subnet.id, str(address)):
+        if address in ipam.cidr_of(subnet.cidr) and ipam.is_taken(session, subnet.id, text):
             raise BadRequest(f"Fixed IP address {text} is already in use on instance.")
 
 

@@ -26,8 +26,8 @@ def checked(wanted: Any) -> list[str]:
         raise faults.invalid("Invalid input for tags. Reason: a list of texts is expected.")
     for tag in wanted:
         if not isinstance(tag, str) or not 0 < len(tag) <= MAX_LENGTH or "," in tag:
-            raise faults.invalid(f"Invalid input for tags. Reason: {tag!r} is not a text of 1 to {MAX_LENGTH} characters "
-                                 "without commas.")  # fmt: skip
+            raise faults.invalid(f"Invalid input for tags. Reason: {tag!r} is not a text of 1 to {MAX_LENGTH} "
+                                 "characters without commas.")  # fmt: skip
     return list(dict.fromkeys(wanted))
 
 
