@@ -10,6 +10,7 @@ import importlib.util
 import logging
 import sys
 from types import ModuleType
+from typing import Any
 
 log = logging.getLogger("stratiform-worker")
 
@@ -26,11 +27,16 @@ TENANT_MODULES = (
 )
 # What a call or an observer would import first thing. No connection to libvirt is made before the fork.
 # A host without libvirt lacks the guests' code alone.
-FIRST_NEEDS = (f"{COLLECTION}.module_utils.compute.domains", f"{COLLECTION}.worker.observer", "encodings.idna")
+FIRST_NEEDS = (f"{COLLECTION}.module_utils.compute.domains", f"{COLLECTION}.worker.observer")
+
+# HTTPS, 2 MB, which only an image's download uses: each loads at its first use, in that call's process.
+LATE_NEEDS = ("ssl", "http.client", "urllib.error", "urllib.request")
 
 
 def tenant_modules() -> dict[str, ModuleType]:
     """Import the tenants' modules; one that cannot be imported on this host is left to the ordinary way."""
+    for name in LATE_NEEDS:
+        load_late(name)
     lean_pyroute2()
     modules = {}
     for name in TENANT_MODULES:
@@ -48,6 +54,32 @@ def _imported(name: str) -> ModuleType | None:
     except ImportError as error:
         log.warning("%s is not preloaded: %s", name, error)
         return None
+
+
+class LateModule(ModuleType):
+    """Stands in for a module until one of its attributes is used, then takes over that module's content.
+
+    importlib's LazyLoader is no help: in Python 3.11 a second ``import`` of its module loads it.
+    """
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith("__"):
+            raise AttributeError(attribute)
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        loaded = importlib.import_module(self.__name__)
+        self.__dict__.update(loaded.__dict__)
+        return getattr(loaded, attribute)
+
+
+def load_late(name: str) -> None:
+    """Have ``import name`` give a stand-in, unless the module is loaded already."""
+    if name in sys.modules:
+        return
+    module = sys.modules[name] = LateModule(name)
+    package, _dot, own_name = name.rpartition(".")
+    if package:
+        setattr(importlib.import_module(package), own_name, module)
 
 
 def lean_pyroute2() -> None:
