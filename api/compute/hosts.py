@@ -138,7 +138,7 @@ def hypervisors(session: Session) -> list[HypervisorView]:
         running[str(host)] += int(count)
         building[str(host)] += int(count) if vm_state == BUILDING else 0
     found = []
-    for state in placement.candidates(session):
+    for state in placement.candidates(session, all_facts=True):
         if state.provider_id is None or state.number is None or not state.totals or state.host not in by_host:
             continue
         facts = state.facts

@@ -49,6 +49,17 @@ BY_USER, BY_GUEST, BY_HOST = "user", "guest", "host"
 """Who stopped a server: a host that restarts starts again what it stopped itself, and nothing else."""
 
 
+def status_of(vm_state: str, task_state: str | None) -> str:
+    """The one word that the API shows."""
+    by_task = STATUSES[vm_state]
+    return by_task.get(task_state, by_task[None])
+
+
+def instance_name(number: int) -> str:
+    """The name of a server's domain on its host."""
+    return f"instance-{number:08x}"
+
+
 class Flavor(Base):
     """A size of servers. ram in MiB, disk and ephemeral in GiB, swap in MiB."""
 
@@ -167,13 +178,12 @@ class Server(Base):
     @property
     def status(self) -> str:
         """The one word that the API shows for vm_state and task_state."""
-        by_task = STATUSES[self.vm_state]
-        return by_task.get(self.task_state, by_task[None])
+        return status_of(self.vm_state, self.task_state)
 
     @property
     def instance_name(self) -> str:
         """The domain's name on the host, and OS-EXT-SRV-ATTR:instance_name."""
-        return f"instance-{self.number:08x}"
+        return instance_name(self.number)
 
     def move(self, vm_state: str, *, task_state: str | None = None) -> None:
         """Changes the state as TRANSITIONS allows; ValueError for a transition that does not exist."""

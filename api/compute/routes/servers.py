@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Response, request
@@ -31,7 +32,7 @@ def create_servers() -> Response:
     return answer(views.created(servers, password, wanted.security_groups), 202, location)
 
 
-def _page(path: str, rule: str) -> tuple[list[Server], list[dict[str, str]]]:
+def _page(path: str, rule: str, columns: Sequence[Any]) -> tuple[list[views.Shown], list[dict[str, str]]]:
     session = read_session()
     policy.authorize(context(), rule)
     filters = queries.filters_of(context(), microversion(), request.args)
@@ -40,7 +41,8 @@ def _page(path: str, rule: str) -> tuple[list[Server], list[dict[str, str]]]:
         raise BadRequest("Sorting by host is for administrators.")
     query = queries.select_servers(session, context(), microversion(), filters, rule)
     marker = queries.marker_of(session, context(), page.marker)
-    rows, more = paging.fetch(session, query, page, queries.SORT_KEYS, Server.number, marker_row=marker)
+    rows, more = paging.fetch(session, query.with_only_columns(*columns), page, queries.SORT_KEYS, Server.number,
+                              marker_row=marker, as_rows=True)  # fmt: skip
     if not more or not rows:
         return rows, []
     return rows, [{"rel": "next", "href": paging.next_link(f"/compute{V2}/{path}", rows[-1].id, page.limit)}]
@@ -48,15 +50,16 @@ def _page(path: str, rule: str) -> tuple[list[Server], list[dict[str, str]]]:
 
 @blueprint.get(f"{V2}/servers")
 def list_servers() -> Response:
-    rows, more = _page("servers", "os_compute_api:servers:index")
+    rows, more = _page("servers", "os_compute_api:servers:index", (Server.id, Server.name))
     body: dict[str, Any] = {"servers": [views.brief(row) for row in rows]}
     return answer(body | {"servers_links": more} if more else body)
 
 
 @blueprint.get(f"{V2}/servers/detail")
 def list_servers_detail() -> Response:
-    rows, more = _page("servers/detail", "os_compute_api:servers:detail")
     look = views.look_of(context(), microversion())
+    columns = (*views.COLUMNS, Server.user_data) if look.extended else views.COLUMNS
+    rows, more = _page("servers/detail", "os_compute_api:servers:detail", columns)
     body: dict[str, Any] = {"servers": views.details(read_session(), rows, look)}
     return answer(body | {"servers_links": more} if more else body)
 
