@@ -6,8 +6,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 PATCH = "application/openstack-images-v2.1-json-patch"
 HOSTILE = [
     "{{ lookup('pipe','touch /tmp/x') }}", "{% for x in y %}", "a\"b'c", "line\nbreak", "🦆 emoji", "../../etc/passwd",
@@ -51,7 +49,7 @@ def test_a_client_may_choose_the_id_once_and_for_ever(cloud: Any) -> None:
     assert cloud.other.post("/image/v2/images", json={"id": chosen}).status_code == 409
 
 
-@pytest.mark.parametrize(("body", "status"), [
+REFUSED: list[tuple[dict[str, Any], int]] = [
     ({"id": "../../etc/passwd"}, 400), ({"id": 5}, 400), ({"name": "x" * 256}, 400), ({"min_disk": -1}, 400),
     ({"min_ram": 2**40}, 400), ({"disk_format": "vmdk"}, 400), ({"container_format": "ova"}, 400),
     ({"visibility": "secret"}, 400), ({"protected": "yes"}, 400), ({"tags": ["x" * 256]}, 400), ({"tags": "x"}, 400),
@@ -61,11 +59,14 @@ def test_a_client_may_choose_the_id_once_and_for_ever(cloud: Any) -> None:
     ({"locations": []}, 403), ({"deleted": "true"}, 403), ({"location": "x"}, 403), ({"os_glance_x": "x"}, 403),
     ({"visibility": "public"}, 403), ({"owner": "somebody-else"}, 403),
     ({f"p{number}": "v" for number in range(129)}, 413), ({"tags": [str(n) for n in range(129)]}, 413),
-])  # fmt: skip
-def test_what_may_not_be_set_is_refused(cloud: Any, body: dict[str, Any], status: int) -> None:
-    answer = cloud.member.post("/image/v2/images", json=body)
-    assert answer.status_code == status, answer.json
-    assert answer.json["message"] and answer.json["code"].startswith(str(status))
+]  # fmt: skip
+
+
+def test_what_may_not_be_set_is_refused(cloud: Any) -> None:
+    for body, status in REFUSED:
+        answer = cloud.member.post("/image/v2/images", json=body)
+        assert answer.status_code == status, (body, answer.json)
+        assert answer.json["message"] and answer.json["code"].startswith(str(status))
     assert cloud.admin.get("/image/v2/images").json["images"] == []
 
 
@@ -108,14 +109,14 @@ def test_what_others_show_may_not_be_changed(cloud: Any, make_image: Make) -> No
         assert cloud.other.delete(f"/image{image['self']}").status_code == 403
 
 
-@pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_text_comes_back_as_sent(cloud: Any, make_image: Make, text: str) -> None:
-    image = make_image(name=text, property=text, tags=[text])
-    assert patch(cloud.member, image, {"op": "add", "path": "/more", "value": text}).status_code == 200
-    shown = cloud.member.get(f"/image{image['self']}").json
-    assert [shown["name"], shown["property"], shown["more"], *shown["tags"]] == [text] * 4
-    found = cloud.member.get("/image/v2/images", query_string={"property": text, "tag": text}).json["images"]
-    assert [entry["id"] for entry in found] == [image["id"]]
+def test_hostile_text_comes_back_as_sent(cloud: Any, make_image: Make) -> None:
+    for text in HOSTILE:
+        image = make_image(name=text, property=text, tags=[text])
+        assert patch(cloud.member, image, {"op": "add", "path": "/more", "value": text}).status_code == 200
+        shown = cloud.member.get(f"/image{image['self']}").json
+        assert [shown["name"], shown["property"], shown["more"], *shown["tags"]] == [text] * 4
+        found = cloud.member.get("/image/v2/images", query_string={"property": text, "tag": text}).json["images"]
+        assert [entry["id"] for entry in found] == [image["id"]]
 
 
 def test_patch_adds_replaces_and_removes(cloud: Any, make_image: Make) -> None:
@@ -142,7 +143,7 @@ def test_patch_takes_the_older_form_too(cloud: Any, make_image: Make) -> None:
     assert patch(cloud.member, image, {"add": "/x", "remove": "/x", "value": ""}, kind=kind).status_code == 400
 
 
-@pytest.mark.parametrize(("change", "status"), [
+REFUSED_CHANGES: list[tuple[Any, int]] = [
     (replace("/status", "active"), 403), (replace("/id", "x"), 403), (replace("/size", 1), 403),
     (replace("/deleted", "x"), 403), (replace("/os_glance_x", "x"), 403), (replace("/owner", "x"), 403),
     (replace("/visibility", "public"), 403), (replace("/locations", []), 403),
@@ -153,13 +154,16 @@ def test_patch_takes_the_older_form_too(cloud: Any, make_image: Make) -> None:
     (replace(5, "x"), 400), ({"op": "move", "path": "/x", "value": 1}, 400), ({"path": "/x"}, 400),
     ({"op": "add", "value": "x"}, 400), ({"op": "add", "path": "/x"}, 400), ("text", 400), ([], 400),
     (replace("/disk_format", "aki"), 400),
-])  # fmt: skip
-def test_patch_refuses_and_changes_nothing(cloud: Any, make_image: Make, change: Any, status: int) -> None:
+]  # fmt: skip
+
+
+def test_patch_refuses_and_changes_nothing(cloud: Any, make_image: Make) -> None:
     image = make_image(custom="x")
-    answer = patch(cloud.member, image, replace("/name", "changed before"), change)
-    assert answer.status_code == status, answer.json
-    assert answer.json["message"]
-    assert cloud.member.get(f"/image{image['self']}").json == image
+    for change, status in REFUSED_CHANGES:
+        answer = patch(cloud.member, image, replace("/name", "changed before"), change)
+        assert answer.status_code == status, (change, answer.json)
+        assert answer.json["message"]
+        assert cloud.member.get(f"/image{image['self']}").json == image
 
 
 def test_patch_wants_its_own_media_type_and_a_list(cloud: Any, make_image: Make) -> None:
