@@ -2,54 +2,114 @@
 
 Who asks follows from the socket (its namespace) and the source address alone, which the ports' anti-spoofing guards;
 no header of the guest counts. What is answered is the control plane's; see docs/contracts.md, "Metadata agent".
+
+Guests ask when they boot. So this process, which stays, only listens; it forks one that has loaded HTTP and TLS and
+answers, and lets that one go when nobody has asked for a while.
 """
 
 from __future__ import annotations
 
-import argparse
-import logging
+import json
 import os
 import signal
+import socket
 import sys
-import tomllib
-from types import FrameType
-from typing import NoReturn
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import NoReturn
 
 # ansible_collections/stratiform/cloud/plugins/worker/metadata_agent.py lies in the tree that holds all our code.
 TREE = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), *[os.pardir] * 5))
 sys.path.insert(0, TREE)
 
-from ansible_collections.stratiform.cloud.plugins.worker.metadata_documents import (  # noqa: E402
-    ControlPlane,
-    DocumentStore,
-)
-from ansible_collections.stratiform.cloud.plugins.worker.metadata_server import MetadataServer  # noqa: E402
+from ansible_collections.stratiform.cloud.plugins.worker.metadata_listeners import Listeners, note  # noqa: E402
 
-DEFAULT_CONFIG = "/etc/stratiform/metadata.toml"
-DEFAULT_STATE_DIR = "/var/lib/stratiform/host/metadata"
+IDLE_S = 20.0
+PATH_BYTES = 4096
 
 
-class ConfigError(Exception):
-    """The configuration lacks something. The text says what."""
+class Agent:
+    """Listens, and keeps an answering process while guests ask."""
 
+    def __init__(self) -> None:
+        self.channel: socket.socket | None = None
+        self.listeners: Listeners | None = None
+        self.last_use = 0.0
 
-def load(path: str) -> MetadataServer:
-    """The server that a configuration file describes."""
-    with open(path, "rb") as file:
-        config = tomllib.load(file)
-    secret = config.get("metadata_secret")
-    if secret is None and "metadata_secret_file" in config:
-        with open(config["metadata_secret_file"], encoding="utf-8") as file:
-            secret = file.read().strip()
-    if not secret:
-        raise ConfigError(f"{path} names no secret: set metadata_secret_file or metadata_secret.")
-    if "metadata_url" not in config:
-        raise ConfigError(f"{path} names no control plane: set metadata_url.")
-    state_dir = config.get("state_dir", DEFAULT_STATE_DIR)
-    control_plane = ControlPlane(config["metadata_url"], secret, config.get("ca_file"))
-    return MetadataServer(
-        os.path.join(state_dir, "listeners"), DocumentStore(os.path.join(state_dir, "documents"), control_plane)
-    )
+    def run(self) -> None:
+        """Have the configuration read, then serve until SIGTERM; raises SystemExit when it is no good."""
+        answering = self._start()
+        assert self.channel is not None
+        # The answering process reads the command line and the configuration, and says where the listeners' files are.
+        folder = self.channel.recv(PATH_BYTES)
+        if not folder:
+            sys.exit(os.waitstatus_to_exitcode(os.waitpid(answering, 0)[1]))
+        self.listeners = Listeners(os.fsdecode(folder), self._hand_over, self._tick)
+        self.listeners.serve()
+
+    def _start(self) -> int:
+        """Fork the answering process; its id."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        pid = os.fork()
+        if pid == 0:
+            self._be_answering(ours, theirs)
+        theirs.close()
+        self.channel = ours
+        self.last_use = time.monotonic()
+        return pid
+
+    def _be_answering(self, ours: socket.socket, theirs: socket.socket) -> NoReturn:
+        """In the child: answer until the channel is closed."""
+        code = 1
+        try:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_DFL)
+            ours.close()
+            if self.listeners is not None:
+                self.listeners.forget()
+            # Imported here: this is what the resident process is to be without.
+            from ansible_collections.stratiform.cloud.plugins.worker import metadata_answers
+
+            code = metadata_answers.main(theirs)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    def _hand_over(self, connection: socket.socket, listener: str, address: str, owner: dict[str, str]) -> None:
+        """Give a guest's connection to the answering process, a new one when there is none or it has died."""
+        message = json.dumps({"listener": listener, "address": address, "owner": owner}).encode()
+        for _attempt in range(2):
+            if self.channel is None:
+                self._start()
+            assert self.channel is not None
+            try:
+                socket.send_fds(self.channel, [message], [connection.fileno()])
+            except OSError as error:
+                note(f"the answering process is gone: {error}")
+                self._let_go()
+            else:
+                self.last_use = time.monotonic()
+                return
+
+    def _tick(self) -> None:
+        """Let an idle answering process go, and take note of those that have ended."""
+        if self.channel is not None and time.monotonic() - self.last_use > IDLE_S:
+            self._let_go()
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                continue
+        except ChildProcessError:
+            return
+
+    def _let_go(self) -> None:
+        """Close the channel: the answering process finishes what it has and ends."""
+        if self.channel is not None:
+            self.channel.close()
+            self.channel = None
 
 
 def _end(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -57,18 +117,10 @@ def _end(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def main() -> None:
-    """Read the command line and serve until SIGTERM."""
-    parser = argparse.ArgumentParser(description="Stratiform's metadata agent")
-    parser.add_argument("--config", default=DEFAULT_CONFIG, help="configuration file")
-    options = parser.parse_args()
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    """Serve until SIGTERM."""
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
-    try:
-        server = load(options.config)
-    except (ConfigError, OSError, tomllib.TOMLDecodeError) as error:
-        sys.exit(f"stratiform-metadata: {error}")
-    server.serve()
+    Agent().run()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -184,6 +185,35 @@ def test_the_documents_outlive_the_control_plane_and_the_agent(trial: Trial) -> 
     trial.wait()
     assert trial.ask("/latest/meta-data/instance-id") == (200, "i-00000001")
     assert trial.ask("/openstack", source="127.0.0.3")[0] == 503
+
+
+def answering(agent: int) -> list[int]:
+    """The agent's answering processes."""
+    return [int(word) for word in Path(f"/proc/{agent}/task/{agent}/children").read_text().split()]
+
+
+def test_the_answering_process_may_die_and_leaves_when_idle(trial: Trial) -> None:
+    [first] = answering(trial.agent.pid)
+    os.kill(first, signal.SIGKILL)
+    assert trial.ask("/openstack")[0] == 200
+    [second] = answering(trial.agent.pid)
+    assert second != first
+    deadline = time.monotonic() + 30
+    while answering(trial.agent.pid):
+        assert time.monotonic() < deadline, "an idle agent keeps its answering process"
+        time.sleep(0.5)
+    assert trial.ask("/openstack")[0] == 200
+
+
+@pytest.mark.parametrize("config", ["", 'metadata_url = "http://127.0.0.1:9"\n', "metadata_url"])
+def test_a_bad_configuration_ends_it_with_a_sentence(host_tree: Path, tmp_path: Path, config: str) -> None:
+    path = tmp_path / "metadata.toml"
+    path.write_text(config)
+    script = host_tree / "ansible_collections/stratiform/cloud/plugins/worker/metadata_agent.py"
+    done = subprocess.run(
+        [HOST_PYTHON, "-I", str(script), "--config", str(path)], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert done.returncode == 1 and done.stderr.startswith("stratiform-metadata: ")
 
 
 def test_listeners_come_and_go_with_their_files_and_namespaces(trial: Trial) -> None:
