@@ -18,7 +18,7 @@ def _db_upgrade(_options: argparse.Namespace) -> None:
 
 
 def _bootstrap(_options: argparse.Namespace) -> None:
-    from api.identity import bootstrap
+    import api.identity.bootstrap as bootstrap
 
     load_services()
     print(json.dumps({"changed": bootstrap.run(database())}))
