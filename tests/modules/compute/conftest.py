@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import socket
 import subprocess
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-HOST_PYTHON = os.environ.get("STRATIFORM_HOST_PYTHON", "/usr/bin/python3")
+from ..hosting import WorkerProcess
+
 WORKER = "ansible_collections/stratiform/cloud/plugins/worker"
 
 
@@ -26,10 +23,12 @@ def virsh(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="session")
-def libvirt_runs() -> None:
+def libvirt_runs(machine: None) -> None:
     """Fail early and clearly when there is no libvirt to test with."""
     done = virsh("version")
-    assert done.returncode == 0, f"start libvirtd first (docs: test bed): {done.stderr}"
+    if done.returncode:
+        start = "ansible-playbook playbooks/prepare_tests.yml"
+        pytest.fail(f"These tests need a running libvirtd ({start}): {done.stderr.strip()}", pytrace=False)
 
 
 @pytest.fixture
@@ -49,45 +48,12 @@ def guest(libvirt_runs: None, tmp_path: Path) -> Iterator[dict[str, Any]]:
     }
     virsh("destroy", server_id)
     virsh("undefine", server_id)
-
-
-class Worker:
-    """A running resident worker and a client of it."""
-
-    def __init__(self, tree: Path, folder: Path) -> None:
-        self.socket_path = folder / "worker.sock"
-        self.log = folder / "worker.log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [HOST_PYTHON, "-I", str(tree / WORKER / "resident.py"), "--socket", str(self.socket_path)], stderr=log
-            )
-        deadline = time.monotonic() + 20
-        while not self.socket_path.exists():
-            assert self.process.poll() is None and time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.05)
-
-    def connect(self) -> socket.socket:
-        """A new connection."""
-        client = socket.socket(socket.AF_UNIX)
-        client.settimeout(60)
-        client.connect(str(self.socket_path))
-        return client
-
-    def call(self, **request: Any) -> dict[str, Any]:
-        """One request and its answer."""
-        with self.connect() as client:
-            client.sendall(json.dumps(request).encode() + b"\n")
-            answer: dict[str, Any] = json.loads(client.makefile("rb").readline())
-            return answer
+    assert virsh("dominfo", server_id).returncode == 1, "the guest is still there"
 
 
 @pytest.fixture(scope="session")
-def worker(host_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+def worker(machine: None, host_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
     """A resident worker of this test run."""
-    running = Worker(host_tree, tmp_path_factory.mktemp("worker"))
+    running = WorkerProcess(tmp_path_factory.mktemp("worker"), str(host_tree / WORKER / "resident.py"))
     yield running
-    running.process.terminate()
-    running.process.wait(20)
-
-
-RunModule = Callable[..., dict[str, Any]]
+    running.close()

@@ -196,8 +196,7 @@ def test_the_answering_process_may_die_and_leaves_when_idle(trial: Trial) -> Non
     [first] = answering(trial.agent.pid)
     os.kill(first, signal.SIGKILL)
     assert trial.ask("/openstack")[0] == 200
-    [second] = answering(trial.agent.pid)
-    assert second != first
+    assert set(answering(trial.agent.pid)) - {first}
     deadline = time.monotonic() + 30
     while answering(trial.agent.pid):
         assert time.monotonic() < deadline, "an idle agent keeps its answering process"
