@@ -74,7 +74,9 @@ def issue(
         audit_ids=(new_audit_id(), *((parent_audit_id,) if parent_audit_id else ())),
     )  # fmt: skip
     subject = examine(session, payload)
-    return fernet.encrypt(payload.pack()), subject
+    token = fernet.encrypt(payload.pack())
+    _cache().put(token, subject)
+    return token, subject
 
 
 def validate(token: str) -> Subject:
@@ -201,7 +203,8 @@ def revoke(session: Session, payload: Payload) -> None:
 
 def catalog_of(session: Session, subject: Subject) -> list[dict[str, Any]]:
     """The catalog for the token's holder."""
-    return catalog.render(catalog.load(session), subject.payload.user_id, subject.project_id)
+    templates = _cache().catalog(session, subject.number)
+    return catalog.render(templates, subject.payload.user_id, subject.project_id)
 
 
 def _check_age(issued: datetime.datetime, *limits: datetime.datetime | None) -> None:
@@ -214,12 +217,21 @@ def _time(microseconds: int) -> datetime.datetime:
 
 
 class _Cache:
-    """Subjects by token. The oldest half is dropped when it is full."""
+    """Subjects by token, and the catalog. The oldest half is dropped when it is full."""
 
     def __init__(self, db: Database) -> None:
         self.db = db
         self._subjects: dict[str, Subject] = {}
         self._lock = threading.Lock()
+        self._catalog: tuple[int, list[dict[str, Any]]] = (-1, [])
+
+    def catalog(self, session: Session, number: int) -> list[dict[str, Any]]:
+        """The catalog's templates as of the number, or newer."""
+        known, templates = self._catalog
+        if known != number:
+            seen, templates = versions.number(session), catalog.load(session)
+            self._catalog = (seen, templates)
+        return templates
 
     def get(self, token: str, number: int) -> Subject | None:
         subject = self._subjects.get(token)

@@ -1,0 +1,65 @@
+"""A real API on loopback, with identity alone, for the modules to speak to."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from werkzeug.serving import make_server
+
+from api.app import create_app
+from api.config import settings
+from api.db.base import Base
+from api.db.session import Database, use_database
+from api.identity import bootstrap
+from api.identity import service as identity
+
+from ..hosting import run_cold
+
+PASSWORD = "the admin's password"
+
+
+@pytest.fixture(scope="session")
+def admin_auth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """The options `auth` of an administrator of a running API."""
+    folder: Path = tmp_path_factory.mktemp("identity")
+    (folder / "state").mkdir()
+    (folder / "secrets.toml").write_text(f'admin_password = "{PASSWORD}"\n')
+    (folder / "stratiform.toml").write_text(
+        f'secrets_file = "{folder}/secrets.toml"\npolicy_file = "{folder}/policy.yaml"\nstate_dir = "{folder}/state"\n'
+        f'[database]\nurl = "sqlite:///{folder}/stratiform.db"\n'
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STRATIFORM_CONFIG", str(folder / "stratiform.toml"))
+        settings.cache_clear()
+        app = create_app(("identity",))
+        db = Database(settings().database_url)
+        use_database(db)
+        Base.metadata.create_all(db.engine)
+        bootstrap.run(db)
+        server = make_server("127.0.0.1", 0, app, threaded=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield {
+            "auth_url": f"http://127.0.0.1:{server.server_port}/identity", "username": "admin", "password": PASSWORD,
+            "project_name": "admin",
+        }  # fmt: skip
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        identity.close()
+        db.dispose()
+    settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def run_module(host_tree: Path) -> Callable[..., dict[str, Any]]:
+    """Runs a module as Ansible does, in a Python of its own: the resident worker serves hosts' modules alone."""
+
+    def run(name: str, args: dict[str, Any], check: bool = False, diff: bool = False) -> dict[str, Any]:
+        return run_cold(host_tree, name, args, check, diff)
+
+    return run
