@@ -130,10 +130,10 @@ class Port(Standard, Base):
     device_tag: Mapped[str | None]
     hostname: Mapped[str] = mapped_column(default="")
     fixed_ips: Mapped[list[PortIp]] = relationship(
-        cascade="all, delete-orphan", lazy="selectin", order_by="PortIp.position", back_populates="port"
+        cascade="all, delete-orphan", order_by="PortIp.position", back_populates="port"
     )
     groups: Mapped[list[PortSecurityGroup]] = relationship(
-        cascade="all, delete-orphan", lazy="selectin", order_by="PortSecurityGroup.position"
+        cascade="all, delete-orphan", order_by="PortSecurityGroup.position"
     )
 
     @property

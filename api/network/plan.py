@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from api.config import settings
 from api.db.hosts import Host
@@ -138,7 +138,8 @@ def host_name(address: str) -> str:
 
 def router_section(session: Session, router: Router) -> Section:
     """`network_router.routers` entry: the router whole."""
-    ports = list(session.scalars(select(Port).where(Port.router_id == router.id).order_by(Port.created_at, Port.id)))
+    plugged = select(Port).where(Port.router_id == router.id).order_by(Port.created_at, Port.id)
+    ports = list(session.scalars(plugged.options(selectinload(Port.fixed_ips))))
     networks = {network.id: network for network in session.scalars(
         select(Network).where(Network.id.in_({port.network_id for port in ports})))}  # fmt: skip
     subnets = {subnet.id: subnet for subnet in session.scalars(
@@ -175,7 +176,8 @@ def filter_section(session: Session, host: str) -> Section:
     """`security_group`: the whole port filter of a host, in a fixed number of queries."""
     variables = variables_of(session).get(host, {})
     ports = list(session.scalars(
-        select(Port).where(Port.host == host, Port.device_owner.startswith(COMPUTE_OWNER)).order_by(Port.id)))
+        select(Port).where(Port.host == host, Port.device_owner.startswith(COMPUTE_OWNER)).order_by(Port.id)
+        .options(selectinload(Port.fixed_ips), selectinload(Port.groups))))
     networks = {network.id: network for network in session.scalars(
         select(Network).where(Network.id.in_({port.network_id for port in ports})))}  # fmt: skip
     used = {membership.security_group_id for port in ports for membership in port.groups}

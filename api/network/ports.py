@@ -27,7 +27,8 @@ def create(session: Session, context: Context, network: Network, values: dict[st
     fixed_ips = values.pop("fixed_ips", None)
     host = values.pop("host", None) or ""
     values = {key: value for key, value in values.items() if key != "extra_dhcp_opts"}
-    values = {"device_owner": "", "port_security_enabled": network.port_security_enabled} | values
+    values.setdefault("device_owner", "")
+    values.setdefault("port_security_enabled", network.port_security_enabled)
     mac = values["mac_address"] = _mac(session, network, values.get("mac_address"))
     values["profile"] = values.get("profile") or {}
     values["allowed_address_pairs"] = _pairs(values.get("allowed_address_pairs") or [], mac)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import Select, bindparam, delete, func, select, text
 from sqlalchemy.orm import Session
 
 from api.network import faults
@@ -28,18 +28,20 @@ _TABLES: dict[str, type[Any]] = {
     "security_group": SecurityGroup, "security_group_rule": SecurityGroupRule}
 
 
+def _own_and_used(table: type[Any]) -> Select[Any]:
+    own = select(Quota.limit).where(Quota.project_id == bindparam("project"), Quota.resource == bindparam("resource"))
+    count = select(func.count()).select_from(table).where(table.project_id == bindparam("project"))
+    return select(own.scalar_subquery(), count.scalar_subquery())
+
+
+_OWN_AND_USED = {resource: _own_and_used(table) for resource, table in _TABLES.items()}
+"""Made once: each creation asks this, so it must be cheap."""
+
+
 def lock(session: Session, name: str) -> None:
     """Keeps others from deciding on the same thing until commit. On SQLite a write transaction has no others."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": name})
-
-
-def limit_of(session: Session, project_id: str, resource: str) -> int:
-    """A project's limit; -1 means none."""
-    found = session.scalar(
-        select(Quota.limit).where(Quota.project_id == project_id, Quota.resource == resource)
-    )
-    return DEFAULTS[resource] if found is None else found
 
 
 def used(session: Session, project_id: str, resource: str) -> int:
@@ -53,8 +55,9 @@ def reserve(session: Session, project_id: str, resource: str, adding: int = 1) -
     if not project_id:
         return
     lock(session, f"network-quota:{project_id}")
-    limit = limit_of(session, project_id, resource)
-    if limit >= 0 and used(session, project_id, resource) + adding > limit:
+    own, count = session.execute(_OWN_AND_USED[resource], {"project": project_id, "resource": resource}).one()
+    limit = DEFAULTS[resource] if own is None else own
+    if limit >= 0 and count + adding > limit:
         raise faults.over_quota([resource])
 
 
@@ -77,8 +80,13 @@ def projects(session: Session) -> list[str]:
     return list(session.scalars(select(Quota.project_id).distinct().order_by(Quota.project_id)))
 
 
-def store(session: Session, project_id: str, wanted: dict[str, int]) -> dict[str, int]:
-    """Sets limits of a project and returns all of them."""
+def store(session: Session, project_id: str, wanted: dict[str, int], *, check: bool = False) -> dict[str, int]:
+    """Sets limits of a project and returns all of them; with `check` none below what is used."""
+    if check:
+        under = [name for name, limit in wanted.items() if 0 <= limit < used(session, project_id, name)]
+        if under:
+            message = f"Change would make usage less than 0 for the following resources: {under}."
+            raise faults.conflict("InvalidQuotaValue", message)
     for resource, limit in wanted.items():
         session.merge(Quota(project_id=project_id, resource=resource, limit=limit))
     session.flush()

@@ -22,6 +22,7 @@ from api.network.models import (
     Network,
     Port,
     PortIp,
+    PortSecurityGroup,
     Router,
     SecurityGroup,
     SecurityGroupRule,
@@ -43,6 +44,21 @@ class Extras:
     zones: dict[str, str] = field(default_factory=dict)
     gateways: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     rules: dict[str, list[SecurityGroupRule]] = field(default_factory=dict)
+    addresses: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    groups: dict[str, list[str]] = field(default_factory=dict)
+
+
+def of_new(
+    session: Session, context: Context, table: type[Any], rows: Sequence[Any], tags: dict[str, list[str]]
+) -> Extras:
+    """The extras of rows that were just made: most kinds cannot have any but their tags."""
+    if table in (Router, SecurityGroup):
+        return extras(session, context, table, rows)
+    found = Extras(tags, context.is_admin)
+    if table is Port:
+        found.addresses = {row.id: [(ip.subnet_id, ip.address) for ip in row.fixed_ips] for row in rows}
+        found.groups = {row.id: [membership.security_group_id for membership in row.groups] for row in rows}
+    return found
 
 
 def extras(session: Session, context: Context, table: type[Any], rows: Sequence[Any]) -> Extras:
@@ -54,8 +70,14 @@ def extras(session: Session, context: Context, table: type[Any], rows: Sequence[
     if table is Network:
         found.subnets = _pairs(session, select(Subnet.network_id, Subnet.id).where(Subnet.network_id.in_(ids))
                                .order_by(Subnet.created_at, Subnet.id))  # fmt: skip
-    if table in (Network, Router):
+    if any(getattr(row, "dhcp_host" if table is Network else "host", None) for row in rows) and table is not Port:
         found.zones = {host.name: zone_of(host) for host in session.scalars(select(Host))}
+    if table is Port:
+        found.addresses = _pairs(session, select(PortIp.port_id, PortIp.subnet_id, PortIp.address)
+                                 .where(PortIp.port_id.in_(ids)).order_by(PortIp.position))  # fmt: skip
+        found.groups = _pairs(session, select(PortSecurityGroup.port_id, PortSecurityGroup.security_group_id)
+                              .where(PortSecurityGroup.port_id.in_(ids))
+                              .order_by(PortSecurityGroup.position))  # fmt: skip
     if table is Router:
         gateways: dict[str, list[dict[str, str]]] = defaultdict(list)
         query = select(Port.router_id, PortIp.subnet_id, PortIp.address).join(PortIp, PortIp.port_id == Port.id)
@@ -76,10 +98,11 @@ def _tags(session: Session, ids: list[str]) -> dict[str, list[str]]:
     return _pairs(session, query)
 
 
-def _pairs(session: Session, query: Any) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
-    for key, value in session.execute(query):
-        found[key].append(value)
+def _pairs(session: Session, query: Any) -> dict[str, list[Any]]:
+    """First column -> the second, or the tuple of the others, in the query's order."""
+    found: dict[str, list[Any]] = defaultdict(list)
+    for key, *values in session.execute(query):
+        found[key].append(values[0] if len(values) == 1 else tuple(values))
     return found
 
 
@@ -125,12 +148,13 @@ def subnet(row: Subnet, more: Extras) -> View:
 def port(row: Port, more: Extras) -> View:
     """A port; where it is bound for administrators alone."""
     domain = settings().network.dns_domain
-    names = [(row.dns_name or host_name(ip.address), ip.address) for ip in row.fixed_ips]
+    fixed_ips = more.addresses.get(row.id, [])
+    names = [(row.dns_name or host_name(address), address) for _, address in fixed_ips]
     view = _standard(row, more) | {
         "name": row.name, "network_id": row.network_id, "status": row.status, "admin_state_up": row.admin_state_up,
         "mac_address": row.mac_address, "device_id": row.device_id, "device_owner": row.device_owner,
-        "fixed_ips": [{"subnet_id": ip.subnet_id, "ip_address": ip.address} for ip in row.fixed_ips],
-        "security_groups": [membership.security_group_id for membership in row.groups],
+        "fixed_ips": [{"subnet_id": subnet_id, "ip_address": address} for subnet_id, address in fixed_ips],
+        "security_groups": more.groups.get(row.id, []),
         "allowed_address_pairs": row.allowed_address_pairs, "port_security_enabled": row.port_security_enabled,
         "binding:vnic_type": row.vnic_type, "extra_dhcp_opts": [], "dns_name": row.dns_name,
         "dns_assignment": [{"hostname": name, "ip_address": address, "fqdn": f"{name}.{domain}"}

@@ -21,7 +21,8 @@ QUOTA = Schema({
     "type": "object", "required": ["quota"], "additionalProperties": False,
     "properties": {"quota": {"type": "object", "additionalProperties": False,
                              "properties": dict.fromkeys([*quotas.DEFAULTS], _LIMIT)
-                             | dict.fromkeys(["tenant_id", "project_id"], {"type": "string"})}},
+                             | dict.fromkeys(["tenant_id", "project_id"], {"type": "string"})
+                             | dict.fromkeys(["check_limit", "force"], {"type": "boolean"})}},
 })  # fmt: skip
 
 
@@ -118,7 +119,8 @@ def update_quota(project_id: str) -> Response:
     wanted = QUOTA.check(json_body())["quota"]
     policy.authorize(context(), "update_quota", _target(project_id))
     limits = {key: value for key, value in wanted.items() if key in quotas.DEFAULTS}
-    return json_response({"quota": quotas.store(write_session(), project_id, limits)})
+    check = bool(wanted.get("check_limit"))
+    return json_response({"quota": quotas.store(write_session(), project_id, limits, check=check)})
 
 
 def delete_quota(project_id: str) -> Response:

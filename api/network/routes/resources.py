@@ -64,16 +64,18 @@ def create_some(kind: Kind) -> dict[str, object]:
     items, bulk = kind.body.items(json_body())
     taken = []
     for item in items:
-        wanted = tags.checked(item["tags"]) if "tags" in item else None
-        plain = {key: value for key, value in item.items() if key != "tags"}
+        taggable = "tags" in item and kind.name != "security_group_rule"
+        wanted = tags.checked(item["tags"]) if taggable else None
+        plain = {key: value for key, value in item.items() if key != "tags" or not taggable}
         taken.append((kind.body.take(plain, create=True), wanted))
     session = write_session()
     rows = access.create(session, caller, kind, [values for values, _ in taken])
+    tagged: dict[str, list[str]] = {}
     for row, (_, wanted) in zip(rows, taken, strict=True):
         if wanted:
-            access.allow(caller, "create", kind, kind.target(session, row), {"tags": wanted})
-            tags.store(session, row, wanted)
-    more = views.extras(session, caller, kind.table, rows)
+            policy.authorize(caller, f"create_{kind.name}:tags", kind.target(session, row))
+            tagged[row.id] = tags.store(session, row, wanted)
+    more = views.of_new(session, caller, kind.table, rows, tagged)
     made = [kind.view(row, more) for row in rows]
     return {kind.body.plural: made} if bulk else {kind.body.singular: made[0]}
 

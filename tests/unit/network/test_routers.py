@@ -23,7 +23,9 @@ def test_a_router_without_anything_to_route_is_a_record(net: Any, hosts: None, j
     assert jobs() == []
 
 
-def test_gateway_and_interface_reach_the_host(net: Any, admin: Any, routed: Any, lan: Any, outside: Any, jobs: Any) -> None:
+def test_gateway_and_interface_reach_the_host(
+    net: Any, admin: Any, routed: Any, lan: Any, outside: Any, jobs: Any
+) -> None:
     gateway = net.get(f"/routers/{routed['id']}")["router"]["external_gateway_info"]
     assert gateway["network_id"] == outside[0]["id"] and gateway["enable_snat"] is True
     assert gateway["external_fixed_ips"] == [{"subnet_id": outside[1]["id"], "ip_address": "198.51.100.2"}]
