@@ -78,6 +78,7 @@ class Engine:
         self.memory = LockMemory()
         self.stopping_at: float | None = None
         self._woken = True
+        self._hosts_changed = False
         self._poll_at = self._clean_at = 0.0
         self._next_at: float | None = None
 
@@ -156,8 +157,11 @@ class Engine:
             self._poll_at = now + POLL_S
             self._take_over()
         if self.keeper.step(look=polling):
+            self._hosts_changed = self._woken = True
+        if self._hosts_changed:
             inventory.sync(self.db, self.keeper.hosts)
             self.observation.follow(self.keeper.hosts)
+            self._hosts_changed = False
         self.observation.step()
         if self.attempts and (polling or self._woken):
             self._watch_over(beating=polling)
@@ -177,7 +181,7 @@ class Engine:
     def _claim(self) -> None:
         with self.db.read() as session:
             found = queue.look(session, utcnow())
-            ready = self.memory.passable(found.ready, session)
+            ready, waited_for = self.memory.passable(found.ready, session)
         wait = None if found.next_at is None else (found.next_at - utcnow()).total_seconds()
         self._next_at = None if wait is None else time.monotonic() + max(0.0, wait)
         if found.overdue:
@@ -192,8 +196,9 @@ class Engine:
             return
         with self.db.write() as session:
             claims = queue.claim(
-                session, ready, owner=self.owner, slots=slots, interactive_slots=INTERACTIVE_EXTRA, memory=self.memory
-            )
+                session, ready, waited_for, owner=self.owner, slots=slots, interactive_slots=INTERACTIVE_EXTRA,
+                memory=self.memory,
+            )  # fmt: skip
         for claim in claims:
             self.attempts[claim.number] = Attempt(claim)
         for claim in claims:

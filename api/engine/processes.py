@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 _RUN_MARKS = (b"api.engine", b"warm_client", b"ansible-playbook")
 """What stands in the command line of every process that a run's own group may hold."""
 
@@ -85,6 +86,12 @@ def end_with_parent(sign: int, parent: int) -> None:
         os.kill(os.getpid(), sign)
 
 
+def adopt_orphans() -> None:
+    """Makes this process the parent of descendants whose own parent ends, so that they can still be found."""
+    if _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER) failed")
+
+
 def _table() -> dict[int, tuple[int, int, int, str]]:
     """All processes: pid -> (parent, process group, start ticks, state)."""
     found = {}
@@ -106,7 +113,17 @@ def members(group: int) -> list[Process]:
         children = {pid for pid, (parent, _, _, state) in table.items() if parent in wanted and state not in "ZX"}
         grown = not children <= wanted
         wanted |= children
-    return [Process(pid, table[pid][2]) for pid in sorted(wanted)]
+    return [Process(pid, table[pid][2]) for pid in sorted(wanted) if not _is_shared(pid)]
+
+
+def children(parent: int) -> list[int]:
+    """The children of a process that belong to no other run."""
+    return [pid for pid, (of, _, _, state) in _table().items() if of == parent and state != "Z" and not _is_shared(pid)]
+
+
+def _is_shared(pid: int) -> bool:
+    """Whether this is SSH's connection master, which stays for the next runs (ssh_config(5), ControlPersist)."""
+    return _command(pid).startswith(b"ssh: ")
 
 
 def send(processes: Iterable[Process], sign: int) -> None:
@@ -117,12 +134,15 @@ def send(processes: Iterable[Process], sign: int) -> None:
                 os.kill(process.pid, sign)
 
 
-def _is_of_a_run(pid: int) -> bool:
+def _command(pid: int) -> bytes:
     try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
-        return False
-    return any(mark in command for mark in _RUN_MARKS)
+        return b""
+
+
+def _is_of_a_run(pid: int) -> bool:
+    return any(mark in _command(pid) for mark in _RUN_MARKS)
 
 
 def end_group(leader: Process, patience_s: float = 2.0) -> bool:

@@ -111,14 +111,21 @@ class LockMemory:
     def __init__(self) -> None:
         self._wanted: dict[int, frozenset[str]] = {}
 
-    def passable(self, ready: Iterable[Waiting], session: Session) -> list[Waiting]:
-        """Those of `ready` that no known lock keeps waiting."""
-        ready = list(ready)
+    def passable(self, ready: list[Waiting], session: Session) -> tuple[list[Waiting], set[str]]:
+        """Those of `ready` that no known lock keeps waiting, and the locks that the others wait for."""
         self._wanted = {item.number: self._wanted[item.number] for item in ready if item.number in self._wanted}
         if not self._wanted:
-            return ready
+            return ready, set()
         held = set(session.scalars(select(JobLock.name)))
-        return [item for item in ready if held.isdisjoint(self._wanted.get(item.number, ()))]
+        passed: list[Waiting] = []
+        waited_for: set[str] = set()
+        for item in ready:
+            wanted = self._wanted.get(item.number, frozenset())
+            if held.isdisjoint(wanted) and waited_for.isdisjoint(wanted):
+                passed.append(item)
+            else:
+                waited_for |= wanted
+        return passed, waited_for
 
     def remember(self, number: int, wanted: Iterable[str]) -> None:
         """Notes what a job that had to wait wants."""
@@ -126,7 +133,14 @@ class LockMemory:
 
 
 def claim(
-    session: Session, ready: Iterable[Waiting], *, owner: str, slots: int, interactive_slots: int, memory: LockMemory
+    session: Session,
+    ready: Iterable[Waiting],
+    waited_for: set[str],
+    *,
+    owner: str,
+    slots: int,
+    interactive_slots: int,
+    memory: LockMemory,
 ) -> list[Claim]:
     """Takes as many jobs as there are slots, with their locks; in a write transaction.
 
@@ -135,7 +149,6 @@ def claim(
     """
     claims: list[Claim] = []
     now = utcnow()
-    waited_for: set[str] = set()
     for waiting in ready:
         if len(claims) >= slots + (interactive_slots if waiting.interactive else 0):
             continue

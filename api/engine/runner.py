@@ -64,10 +64,23 @@ def environment(project_dir: str, home: Path, run_dir: Path) -> dict[str, str]:
 
 
 def run(spec: Spec, command: list[str] | None = None) -> int:
-    """Runs the playbook to its end; ansible-playbook's exit code, negative or above 127 when it was killed.
+    """Runs the playbook to its end, as the leader of its process group; ansible-playbook's exit code.
 
-    `command` takes the place of `ansible-playbook`. The environment is this process's own.
+    It is negative or above 127 when that was killed. `command` takes the place of `ansible-playbook`. What a killed
+    worker of Ansible left running ends here too. The environment is this process's own.
     """
+    processes.adopt_orphans()
+    code = 255
+    try:
+        code = _run(spec, command)
+    finally:
+        if code != 0:
+            rest = [process for process in processes.members(os.getpid()) if process.pid != os.getpid()]
+            processes.send(rest, signal.SIGKILL)
+    return code
+
+
+def _run(spec: Spec, command: list[str] | None) -> int:
     from ansible_runner import Runner, RunnerConfig
 
     job_dir = Path(spec.job_dir)

@@ -147,6 +147,14 @@ class Warm:
         self.children[child.pid] = child
         self.selector.register(child.connection, selectors.EVENT_READ, lambda: self._hung_up(child))
 
+    def _end_orphans(self) -> None:
+        """A run's leader was killed: what it would have ended itself is this process's child now."""
+        for pid in processes.children(os.getpid()):
+            if pid not in self.children:
+                processes.send(processes.members(pid), signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
     def _hung_up(self, child: Child) -> None:
         """Nobody waits for this run any more: its engine is gone, or its client was killed."""
         self.selector.unregister(child.connection)
@@ -200,7 +208,7 @@ class Warm:
             self.listener.close()
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.path)
-        while self.children:
+        while True:
             try:
                 # Seen, but not reaped yet: until then its number, which its group bears, is not given anew.
                 ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -211,10 +219,15 @@ class Warm:
             self._ended(ended)
 
     def _ended(self, ended: Any) -> None:
-        child = self.children.pop(ended.si_pid)
+        child = self.children.pop(ended.si_pid, None)
+        if child is None:
+            os.waitpid(ended.si_pid, 0)  # left behind by a run, and adopted
+            return
         if child.leads_group:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
+            if ended.si_code != os.CLD_EXITED:
+                self._end_orphans()
         os.waitpid(child.pid, 0)
         code = ended.si_status if ended.si_code == os.CLD_EXITED else 128 + ended.si_status
         if child.connection.fileno() == -1:
@@ -233,6 +246,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     os.environ.pop("PYTHONPATH", None)  # it led to this package; runs find what they need by themselves
     os.setsid()
+    processes.adopt_orphans()
     Warm(path, project_dir, inventory).serve()
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -24,6 +25,7 @@ import engine_fake  # noqa: E402,F401
 
 from api import config  # noqa: E402
 from api.db.base import Base  # noqa: E402
+from api.db.hosts import Host, list_hosts  # noqa: E402
 from api.db.session import Database, use_database  # noqa: E402
 from api.engine import actions  # noqa: E402
 from api.engine.models import UNFINISHED, Job  # noqa: E402
@@ -94,12 +96,17 @@ class Bench:
         with self.db.read() as session:
             return session.scalars(select(Job).where(Job.id == job_id)).one()
 
-    def wait(self, job_id: str, timeout_s: float = 20) -> Job:
+    def hosts(self, group: str | None = None) -> list[Host]:
+        """The rows of hosts."""
+        with self.db.read() as session:
+            return list_hosts(session, group)
+
+    def wait(self, job_id: str, timeout_s: float = 40) -> Job:
         """The job once it has ended."""
         self.until(lambda: self.job(job_id).state not in UNFINISHED, timeout_s)
         return self.job(job_id)
 
-    def until(self, condition: Callable[[], object], timeout_s: float = 20) -> None:
+    def until(self, condition: Callable[[], object], timeout_s: float = 40) -> None:
         """Waits for a condition; fails with the engines' logs."""
         end = time.monotonic() + timeout_s
         while not condition():
@@ -153,28 +160,48 @@ class Bench:
         self.until(lambda: not self.processes(), 5)
 
 
-@pytest.fixture
-def new_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Bench]]:
-    """Makes benches with further settings of the section `engine`."""
+@contextlib.contextmanager
+def bench_maker(root: Path) -> Iterator[Callable[..., Bench]]:
+    """Makes a bench in `root` whose settings are this process's too, and stops it in the end."""
     benches: list[Bench] = []
+    with pytest.MonkeyPatch.context() as patch:
 
-    def make(extra: str = "") -> Bench:
-        bench = Bench(tmp_path, extra)
-        benches.append(bench)
-        monkeypatch.setenv("STRATIFORM_CONFIG", str(bench.config))
-        config.settings.cache_clear()
-        use_database(bench.db)
-        return bench
+        def make(extra: str = "") -> Bench:
+            bench = Bench(root, extra)
+            benches.append(bench)
+            patch.setenv("STRATIFORM_CONFIG", str(bench.config))
+            config.settings.cache_clear()
+            use_database(bench.db)
+            return bench
 
-    yield make
-    for bench in benches:
-        bench.stop()
+        yield make
+        for bench in benches:
+            bench.stop()
     config.settings.cache_clear()
 
 
 @pytest.fixture
-def bench(new_bench: Callable[..., Bench]) -> Bench:
-    """A bench whose engine runs."""
-    made = new_bench()
-    made.start()
-    return made
+def new_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+    """Makes a bench with further settings of the section `engine`."""
+    with bench_maker(tmp_path) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def shared_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """One engine for the tests of a module."""
+    with bench_maker(tmp_path_factory.mktemp("bench")) as make:
+        bench = make()
+        bench.start()
+        bench.until(lambda: "is ready" in bench.engine_log())
+        yield bench
+
+
+@pytest.fixture
+def bench(shared_bench: Bench, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """The module's engine, with an empty log of calls."""
+    monkeypatch.setenv("STRATIFORM_CONFIG", str(shared_bench.config))
+    config.settings.cache_clear()
+    use_database(shared_bench.db)
+    shared_bench.log = shared_bench.root / f"{abs(hash(request.node.name))}.log"
+    return shared_bench

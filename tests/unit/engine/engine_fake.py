@@ -48,10 +48,10 @@ class Probe(Action):
 
 
 class Short(Probe):
-    """Must end within five seconds."""
+    """Must end within eight seconds."""
 
     name = "fake.short"
-    deadline_s = 5
+    deadline_s = 8
 
 
 class Query(Probe):

@@ -19,8 +19,10 @@ def overlap(bench: Bench, one: str, other: str) -> bool:
 
 
 def test_one_resources_jobs_run_in_order(bench: Bench) -> None:
-    sections = [{"h1": {"id": name, "log": str(bench.log), "sleep_s": pause}} for name, pause in zip("abc", (0.4, 0.2, 0))]
-    jobs = [bench.add(resource="same", sections=section) for section in sections]
+    jobs = []
+    for name, pause in {"a": 0.4, "b": 0.2, "c": 0}.items():
+        section = {"id": name, "log": str(bench.log), "sleep_s": pause}
+        jobs.append(bench.add(resource="same", sections={"h1": section}))
     assert [bench.wait(job).state for job in jobs] == ["done"] * 3
     words = [(word, name) for word, name, _, _ in bench.calls()]
     assert words == [(word, name) for name in "abc" for word in ("begin", "end")]
@@ -53,12 +55,11 @@ def test_a_busy_host_delays_only_its_own(new_bench: Callable[..., Bench]) -> Non
 
 def test_a_query_goes_first(new_bench: Callable[..., Bench]) -> None:
     bench = new_bench("concurrency = 1\n")
-    waiting = [bench.add(resource=f"w{number}", sleep_s=0.3) for number in range(3)]
+    waiting = [bench.add(resource=f"w{number}", sleep_s=0.1) for number in range(3)]
     query = bench.add("fake.query", resource="q")
     bench.start()
-    assert bench.wait(query).state == "done"
-    assert bench.job(waiting[-1]).state == "queued"
-    assert bench.wait(waiting[-1]).state == "done"
+    assert [bench.wait(job).state for job in (query, *waiting)] == ["done"] * 4
+    assert [name for word, name, _, _ in bench.calls() if word == "begin"] == ["q", "w0", "w1", "w2"]
 
 
 def test_cancel_ends_a_run_at_once_and_a_waiting_job_too(bench: Bench) -> None:
@@ -84,7 +85,7 @@ def test_deadlines_end_runs_and_waiting_jobs(bench: Bench) -> None:
     running = bench.add("fake.short", sleep_s=30)
     waiting = bench.add("fake.short", sleep_s=30)
     for job_id in (running, waiting):
-        job = bench.wait(job_id, 10)
+        job = bench.wait(job_id, 12)
         assert job.state == "failed"
         assert job.error["kind"] == "timeout"
         assert (job.finished_at - job.deadline_at).total_seconds() < 1.5

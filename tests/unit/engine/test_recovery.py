@@ -50,8 +50,8 @@ def ended_after_all(bench: Bench, job_id: str, first_pid: int) -> None:
 
 def test_a_killed_engine_leaves_its_job_to_the_next(bench: Bench) -> None:
     job_id, pid = begin(bench, sleep_s=1.5)
-    bench.engines[0].kill()
-    bench.engines[0].wait()
+    bench.engines[-1].kill()
+    bench.engines[-1].wait()
     bench.until(lambda: start_ticks(pid) is None, 2)
     bench.start()
     ended_after_all(bench, job_id, pid)
@@ -100,7 +100,9 @@ def test_two_engines_on_one_database_run_each_job_once(new_bench: Callable[..., 
     assert {bench.job(job).attempts for job in jobs} == {1}
 
 
-def test_an_engine_asked_to_end_lets_runs_finish(bench: Bench) -> None:
+def test_an_engine_asked_to_end_lets_runs_finish(new_bench: Callable[..., Bench]) -> None:
+    bench = new_bench()
+    bench.start()
     job_id, _ = begin(bench, sleep_s=0.5)
     bench.engines[0].terminate()
     assert bench.engines[0].wait(10) == 0

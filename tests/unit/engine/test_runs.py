@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from conftest import Bench
 
 HOSTILE = "{{ lookup('pipe', 'touch %s') }} {%% raw %%} \" ' \\ \n ../ \U0001f600"
@@ -88,16 +90,15 @@ def test_only_the_plans_hosts_take_part(bench: Bench) -> None:
     assert sorted(job.result["results"]) == ["h1", "h2"] == job.hosts
 
 
-def test_the_inventory_becomes_rows_and_changes_are_noticed(bench: Bench) -> None:
-    from api.db.hosts import list_hosts
+def test_the_inventory_becomes_rows_and_changes_are_noticed(new_bench: Callable[..., Bench]) -> None:
+    bench = new_bench()
+    bench.start()
 
     def names() -> list[str]:
-        with bench.db.read() as session:
-            return [host.name for host in list_hosts(session, "compute")]
+        return [host.name for host in bench.hosts("compute")]
 
     bench.until(lambda: names() == ["far", "h1", "h2"])
-    with bench.db.read() as session:
-        assert [host.variables for host in list_hosts(session)][1] == {"stratiform_tunnel_ip": "10.0.0.1"}
+    assert bench.hosts()[1].variables == {"stratiform_tunnel_ip": "10.0.0.1"}
     inventory = Path(bench.root / "inventory")
     inventory.write_text("[compute]\nh1 ansible_connection=local\nh3 ansible_connection=local\n")
     bench.until(lambda: names() == ["h1", "h3"])
