@@ -22,10 +22,8 @@ YOUNG_S = 60
 
 
 def directory() -> Path:
-    """Where the files are; made at first use."""
-    path = settings().state_dir / "images"
-    path.mkdir(mode=0o750, parents=True, exist_ok=True)
-    return path
+    """Where the files are. The first upload makes it: only the streams worker writes there, so it must own it."""
+    return settings().state_dir / "images"
 
 
 def path_of(image_id: str) -> Path:
@@ -71,6 +69,7 @@ class Upload:
 @contextlib.contextmanager
 def uploading(image_id: str, token: str) -> Iterator[Upload]:
     """A new upload file, locked until the block ends."""
+    directory().mkdir(mode=0o750, parents=True, exist_ok=True)
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     descriptor = os.open(part_of(image_id, token), flags, 0o640)
     try:
@@ -103,12 +102,14 @@ def remove(image_id: str) -> None:
     """Removes an image's file, if there is one. Downloads under way keep their open file."""
     with contextlib.suppress(FileNotFoundError):
         path_of(image_id).unlink()
-    _sync_directory()
+        _sync_directory()
 
 
 def strays(kept: set[str], *, now: float | None = None) -> list[Path]:
     """Files that belong to no image of `kept` (ids of images that have bytes) and to no living upload."""
-    found = []
+    found: list[Path] = []
+    if not directory().exists():
+        return found
     for entry in os.scandir(directory()):
         if entry.name in kept or not entry.is_file(follow_symlinks=False):
             continue

@@ -18,7 +18,7 @@ import pytest
 
 from api.config import settings
 from api.http.context import Context
-from api.image import service, store, upload
+from api.image import actions, service, store, upload
 from api.image.models import Image
 
 from .conftest import BYTES, qcow2
@@ -28,7 +28,8 @@ Make = Callable[..., dict[str, Any]]
 
 
 def files() -> list[str]:
-    return sorted(path.name for path in store.directory().iterdir())
+    """What is in the image store (nothing, before the first upload)."""
+    return sorted(path.name for path in store.directory().glob("*"))
 
 
 def send(client: Any, image: dict[str, Any], data: Any, **headers: str) -> Any:
@@ -288,6 +289,28 @@ def test_a_killed_upload_is_repaired(cloud: Any, make_image: Make, when: str, re
     assert len(files()) == 1, "a file so young may belong to an upload that just begins"
     assert store.strays(set(), now=time.time() + store.YOUNG_S + 1) == [store.directory() / files()[0]]
     assert cloud.member.get(f"/image{image['self']}").json["status"] == "queued"
+
+
+def test_sweeping_and_deleting_need_no_store(cloud: Any, make_image: Make) -> None:
+    image = make_image()
+    with cloud.write() as session:
+        service.sweep(session)
+    assert cloud.member.delete(f"/image{image['self']}").status_code == 204
+    assert not store.directory().exists(), "the engine's user must not make it"
+
+
+def test_the_engine_sweeps_once_a_minute(cloud: Any, make_image: Make) -> None:
+    image = make_image()
+    with cloud.write() as session:
+        session.get(Image, image["id"]).status = "saving"
+    sweeper = actions.Sweeper()
+    with cloud.write() as session:
+        sweeper(session, "host", {})
+    assert cloud.member.get(f"/image{image['self']}").json["status"] == "queued"
+    with cloud.write() as session:
+        session.get(Image, image["id"]).status = "saving"
+        sweeper(session, "host", {})
+    assert cloud.member.get(f"/image{image['self']}").json["status"] == "saving"
 
 
 def test_sweeping_removes_files_without_an_image_only(

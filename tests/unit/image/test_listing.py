@@ -38,12 +38,12 @@ def images(cloud: Any) -> None:
                 protected=number == 1, tags=[ImageTag(value=f"t{number % 2}"), ImageTag(value="all")],
                 properties=[ImageProperty(name="os_distro", value="debian" if number % 2 else "arch")],
             ))  # fmt: skip
-        for name, visibility, hidden in (
+        for days, (name, visibility, hidden) in enumerate([
             ("public", "public", False), ("community", "community", False), ("private", "private", False),
             ("hidden", "public", True),
-        ):  # fmt: skip
+        ], start=1):  # fmt: skip
             session.add(Image(name=name, visibility=visibility, os_hidden=hidden, owner=cloud.other_project_id,
-                              created_at=BORN - datetime.timedelta(days=1)))  # fmt: skip
+                              created_at=BORN - datetime.timedelta(days=days)))  # fmt: skip
 
 
 QUERIES: list[tuple[dict[str, Any], list[str]]] = [
