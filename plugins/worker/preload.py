@@ -12,6 +12,9 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from ansible.module_utils.common import json
+from ansible_collections.stratiform.cloud.plugins.worker.calls import SERIALIZATION_PROFILE
+
 log = logging.getLogger("stratiform-worker")
 
 COLLECTION = "ansible_collections.stratiform.cloud.plugins"
@@ -45,6 +48,9 @@ def tenant_modules() -> dict[str, ModuleType]:
             modules[name] = module
     for name in FIRST_NEEDS:
         _imported(name)
+    # Each loads the code of the profile: half the time of a call that changes nothing.
+    json.get_module_decoder(SERIALIZATION_PROFILE, json.Direction.CONTROLLER_TO_MODULE)
+    json.get_module_encoder(SERIALIZATION_PROFILE, json.Direction.MODULE_TO_CONTROLLER)
     return modules
 
 
