@@ -12,6 +12,7 @@ _ANY = "@"
 
 _BY_CHECK: dict[str, tuple[str, ...]] = {
     _ADMIN: (
+        "os-aggregates:index",
         "os-extended-server-attributes", "os-flavor-access", "os-flavor-access:add_tenant_access",
         "os-flavor-access:remove_tenant_access", "os-flavor-extra-specs:create", "os-flavor-extra-specs:delete",
         "os-flavor-extra-specs:update", "os-flavor-manage:create", "os-flavor-manage:delete",
