@@ -1,14 +1,19 @@
-"""Identity's API by plain HTTP: a token, calls, and finding things by name or id."""
+"""Identity's API by plain HTTP: a token, calls, and finding things by name or id.
+
+The opener is urllib's own and made once: Ansible's ``open_url`` makes all its handlers anew for each call, 33 ms of CPU
+time where this takes 1 ms, and a module makes about ten calls.
+"""
 
 from __future__ import annotations
 
 import json
+import ssl
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
+from urllib.request import HTTPRedirectHandler, HTTPSHandler, OpenerDirector, Request, build_opener
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.urls import open_url
 from ansible_collections.stratiform.cloud.plugins.module_utils.identity.cloud import authentication, read_cloud
 
 
@@ -21,6 +26,13 @@ class Refused(Exception):
         self.message = message
 
 
+class _NoRedirects(HTTPRedirectHandler):
+    """The API redirects nobody; who does must not get our token."""
+
+    def redirect_request(self, *_args: Any, **_options: Any) -> None:
+        return None
+
+
 class Identity:
     """One cloud's identity, spoken to as the module's options say."""
 
@@ -30,6 +42,18 @@ class Identity:
         url = self._cloud["auth"]["auth_url"].rstrip("/")
         self.url = url if url.endswith("/v3") else f"{url}/v3"
         self._token: str | None = None
+        self._opener = self._make_opener(module)
+
+    def _make_opener(self, module: AnsibleModule) -> OpenerDirector:
+        if not self.url.startswith("https:"):
+            return build_opener(_NoRedirects)
+        try:
+            context = ssl.create_default_context(cafile=self._cloud["cacert"])
+        except OSError as error:
+            module.fail_json(msg=f"{self._cloud['cacert']} holds no certificates to check with ({error.strerror}).")
+        if not self._cloud["verify"]:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return build_opener(_NoRedirects, HTTPSHandler(context=context))
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """One call with a token, made at the first; the answer's JSON. Raises Refused."""
@@ -94,20 +118,18 @@ class Identity:
         self, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str]
     ) -> tuple[dict[str, Any], str | None]:
         """The answer's JSON and the token that it brings, if any."""
+        data = None if body is None else json.dumps(body).encode()
+        usual = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "stratiform"}
         try:
-            answer = open_url(
-                self.url + path, method=method, data=None if body is None else json.dumps(body).encode(),
-                headers={"Content-Type": "application/json", "Accept": "application/json", **headers},
-                timeout=self._timeout_s, validate_certs=self._cloud["verify"], ca_path=self._cloud["cacert"],
-                http_agent="stratiform",
-            )  # fmt: skip
+            request = Request(self.url + path, data=data, headers={**usual, **headers}, method=method)
+            with self._opener.open(request, timeout=self._timeout_s) as answer:
+                text, token = answer.read(), answer.headers.get("X-Subject-Token")
         except HTTPError as error:
             raise Refused(error.code, _sentence(error)) from error
         except (URLError, OSError, ValueError) as error:
             reason = getattr(error, "reason", error)
             raise Refused(0, f"{self.url} does not answer ({reason}): check auth_url and the network.") from error
-        text = answer.read()
-        return (json.loads(text) if text else {}), answer.headers.get("X-Subject-Token")
+        return (json.loads(text) if text else {}), token
 
 
 def _sentence(error: HTTPError) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +20,7 @@ from api.db.session import Database, use_database
 from api.identity import bootstrap
 from api.identity import service as identity
 
-from ..hosting import run_cold
+from ..hosting import HOST_PYTHON
 
 PASSWORD = "the admin's password"
 
@@ -56,10 +59,30 @@ def admin_auth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, A
 
 
 @pytest.fixture(scope="session")
-def run_module(host_tree: Path) -> Callable[..., dict[str, Any]]:
-    """Runs a module as Ansible does, in a Python of its own: the resident worker serves hosts' modules alone."""
+def run_module(host_tree: Path) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Runs a module on the host's Python, forked off a process that has them loaded (the resident worker has not)."""
+    script = Path(__file__).with_name("forking.py")
+    with subprocess.Popen(
+        [HOST_PYTHON, "-I", str(script), str(host_tree)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin and process.stdout
+        lines_in, lines_out = process.stdin, process.stdout
 
-    def run(name: str, args: dict[str, Any], check: bool = False, diff: bool = False) -> dict[str, Any]:
-        return run_cold(host_tree, name, args, check, diff)
+        def run(name: str, args: dict[str, Any], check: bool = False, diff: bool = False) -> dict[str, Any]:
+            ours = {"_ansible_check_mode": check, "_ansible_diff": diff, "_ansible_module_name": name}
+            named = {key: os.environ[key] for key in ("OS_CLIENT_CONFIG_FILE",) if key in os.environ}
+            call = {"module": name, "args": {**args, **ours}, "environment": named}
+            lines_in.write(json.dumps(call) + "\n")
+            lines_in.flush()
+            answer = ""
+            while not answer.startswith("{"):
+                line = lines_out.readline()
+                assert line, f"{name} ended the process"
+                answer = line.strip() or answer
+            while lines_out.readline().strip():
+                pass
+            result: dict[str, Any] = json.loads(answer)
+            return result
 
-    return run
+        yield run
+        lines_in.close()
