@@ -107,13 +107,25 @@ def members(group: int) -> list[Process]:
     Ansible puts each of its workers into a session of its own.
     """
     table = _table()
-    wanted = {pid for pid, (_, of_group, _, state) in table.items() if of_group == group and state not in "ZX"}
+    return _with_descendants({pid for pid, (_, of_group, _, _) in table.items() if of_group == group}, table)
+
+
+def _with_descendants(roots: set[int], table: dict[int, tuple[int, int, int, str]]) -> list[Process]:
+    wanted = {pid for pid in roots if table[pid][3] not in "ZX"}
     grown = True
     while grown:
         children = {pid for pid, (parent, _, _, state) in table.items() if parent in wanted and state not in "ZX"}
         grown = not children <= wanted
         wanted |= children
     return [Process(pid, table[pid][2]) for pid in sorted(wanted) if not _is_shared(pid)]
+
+
+def end_descendants() -> None:
+    """SIGKILLs all that this process and its descendants have started, but for itself."""
+    table = _table()
+    me = os.getpid()
+    of_me = _with_descendants({pid for pid, (parent, _, _, _) in table.items() if parent == me}, table)
+    send(of_me, signal.SIGKILL)
 
 
 def children(parent: int) -> list[int]:

@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -63,24 +64,24 @@ def environment(project_dir: str, home: Path, run_dir: Path) -> dict[str, str]:
     }
 
 
-def run(spec: Spec, command: list[str] | None = None) -> int:
-    """Runs the playbook to its end, as the leader of its process group; ansible-playbook's exit code.
-
-    It is negative or above 127 when that was killed. `command` takes the place of `ansible-playbook`. What a killed
-    worker of Ansible left running ends here too. The environment is this process's own.
-    """
+def leaving_nothing(work: Callable[[], int]) -> int:
+    """The exit code of `work`; unless all went well, what it left running ends (a killed worker's module, say)."""
     processes.adopt_orphans()
     code = 255
     try:
-        code = _run(spec, command)
+        code = work()
     finally:
         if code != 0:
-            rest = [process for process in processes.members(os.getpid()) if process.pid != os.getpid()]
-            processes.send(rest, signal.SIGKILL)
+            processes.end_descendants()
     return code
 
 
-def _run(spec: Spec, command: list[str] | None) -> int:
+def run(spec: Spec, command: list[str] | None = None) -> int:
+    """Runs the playbook to its end, as the leader of its process group; ansible-playbook's exit code.
+
+    It is negative or above 127 when that was killed. `command` takes the place of `ansible-playbook`. The environment
+    is this process's own.
+    """
     from ansible_runner import Runner, RunnerConfig
 
     job_dir = Path(spec.job_dir)
@@ -125,7 +126,7 @@ def main() -> int:
     """A cold run: `python -m api.engine.runner <spec> <the engine's pid>`, leader of its process group."""
     processes.end_with_parent(signal.SIGKILL, int(sys.argv[2]))
     os.environ.pop("PYTHONPATH", None)
-    code = run(loads(sys.argv[1]))
+    code = leaving_nothing(lambda: run(loads(sys.argv[1])))
     return code if 0 <= code < 128 else 137
 
 

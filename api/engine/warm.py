@@ -148,7 +148,7 @@ class Warm:
         self.selector.register(child.connection, selectors.EVENT_READ, lambda: self._hung_up(child))
 
     def _end_orphans(self) -> None:
-        """A run's leader was killed: what it would have ended itself is this process's child now."""
+        """One of a run's forks was killed: what it would have ended itself is this process's child now."""
         for pid in processes.children(os.getpid()):
             if pid not in self.children:
                 processes.send(processes.members(pid), signal.SIGKILL)
@@ -184,7 +184,7 @@ class Warm:
             processes.end_with_parent(signal.SIGKILL, parent)
             self._close_inherited()
             random.seed()
-            code = work()
+            code = runner.leaving_nothing(work)
             sys.stdout.flush()
             sys.stderr.flush()
         except SystemExit as ended:
@@ -226,8 +226,8 @@ class Warm:
         if child.leads_group:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
-            if ended.si_code != os.CLD_EXITED:
-                self._end_orphans()
+        if ended.si_code != os.CLD_EXITED:
+            self._end_orphans()
         os.waitpid(child.pid, 0)
         code = ended.si_status if ended.si_code == os.CLD_EXITED else 128 + ended.si_status
         if child.connection.fileno() == -1:
