@@ -1,0 +1,39 @@
+"""Names of Ansible and ansible-runner that are no public interface, or that must stay as we use them."""
+
+from __future__ import annotations
+
+import inspect
+
+from ansible.cli import CLI
+from ansible.cli.playbook import PlaybookCLI
+from ansible.executor.process.worker import WorkerProcess
+from ansible.inventory.manager import InventoryManager
+from ansible.playbook.task import Task
+from ansible.vars.manager import VariableManager
+from ansible_runner import Runner, RunnerConfig
+
+
+def test_a_playbook_takes_its_inventory_from_play_prereqs() -> None:
+    source = inspect.getsource(PlaybookCLI.run)
+    assert "loader, inventory, variable_manager = self._play_prereqs()" in source
+    assert list(inspect.signature(CLI._play_prereqs).parameters) == ["self"]
+    assert {"loader", "sources"} <= set(inspect.signature(InventoryManager).parameters)
+    assert {"loader", "inventory", "version_info"} <= set(inspect.signature(VariableManager).parameters)
+    assert {"vault_ids", "auto_prompt"} <= set(inspect.signature(CLI.setup_vault_secrets).parameters)
+
+
+def test_workers_end_their_own_group_at_sigterm() -> None:
+    """We rely on it when a playbook is killed: the kernel then sends SIGTERM to Ansible's workers."""
+    assert "os.killpg" in inspect.getsource(WorkerProcess._term)
+    assert "signal.SIGTERM, self._term" in inspect.getsource(WorkerProcess.run)
+
+
+def test_tasks_have_ids_for_the_callback() -> None:
+    assert Task()._uuid
+
+
+def test_runner_has_a_mode_without_a_terminal() -> None:
+    assert "if self.runner_mode == 'subprocess':" in inspect.getsource(Runner.run)
+    assert {"ident", "artifact_dir", "project_dir", "fact_cache_type", "quiet"} <= set(
+        inspect.signature(RunnerConfig.__init__).parameters
+    ) | set(inspect.signature(RunnerConfig.__mro__[1].__init__).parameters)
