@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from werkzeug.serving import make_server
 
 from api.app import create_app
@@ -26,8 +27,8 @@ PASSWORD = "the admin's password"
 
 
 @pytest.fixture(scope="session")
-def admin_auth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """The options `auth` of an administrator of a running API."""
+def api_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """An API with a bootstrapped database."""
     folder: Path = tmp_path_factory.mktemp("identity")
     (folder / "state").mkdir()
     (folder / "secrets.toml").write_text(f'admin_password = "{PASSWORD}"\n')
@@ -43,19 +44,25 @@ def admin_auth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, A
         use_database(db)
         Base.metadata.create_all(db.engine)
         bootstrap.run(db)
-        server = make_server("127.0.0.1", 0, app, threaded=True)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield {
-            "auth_url": f"http://127.0.0.1:{server.server_port}/identity", "username": "admin", "password": PASSWORD,
-            "project_name": "admin",
-        }  # fmt: skip
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        yield app
         identity.close()
         db.dispose()
     settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def admin_auth(api_app: Flask) -> Iterator[dict[str, Any]]:
+    """The options `auth` of an administrator of a running API."""
+    server = make_server("127.0.0.1", 0, api_app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield {
+        "auth_url": f"http://127.0.0.1:{server.server_port}/identity", "username": "admin", "password": PASSWORD,
+        "project_name": "admin",
+    }  # fmt: skip
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 @pytest.fixture(scope="session")

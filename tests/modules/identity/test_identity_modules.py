@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import datetime
+import ipaddress
 import json
+import ssl
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from flask import Flask
+from werkzeug.serving import make_server
+
+from .conftest import PASSWORD
 
 Run = Callable[..., dict[str, Any]]
 HOSTILE = "{{ lookup('pipe','touch /tmp/x') }} \"quoted\"\n🚀"
@@ -120,3 +131,44 @@ def test_clouds_yaml_and_what_is_wrong_with_it(
     assert "does not answer" in run_module("identity_project", nobody)["msg"]
     file.write_text("clouds: [secret")
     assert "secret" not in run_module("identity_project", {"cloud": "here", "name": "admin"})["msg"]
+
+
+def certificate_for_loopback(folder: Path) -> tuple[Path, Path]:
+    """A certificate that vouches for itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "loopback")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    pem = serialization.Encoding.PEM
+    (folder / "tls.crt").write_bytes(certificate.public_bytes(pem))
+    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "tls.key").write_bytes(key.private_bytes(pem, *plain))
+    return folder / "tls.crt", folder / "tls.key"
+
+
+def test_the_apis_certificate_is_checked(run_module: Run, api_app: Flask, tmp_path: Path) -> None:
+    certificate, key = certificate_for_loopback(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = make_server("127.0.0.1", 0, api_app, threaded=True, ssl_context=context)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        auth = {"auth_url": f"https://127.0.0.1:{server.server_port}/identity", "username": "admin",
+                "password": PASSWORD, "project_name": "admin"}  # fmt: skip
+        args = {"auth": auth, "name": "admin"}
+        assert "certificate verify failed" in run_module("identity_project", args)["msg"]
+        assert run_module("identity_project", {**args, "ca_cert": str(certificate)})["changed"] is False
+        assert run_module("identity_project", {**args, "validate_certs": False})["changed"] is False
+        assert "no certificates" in run_module("identity_project", {**args, "ca_cert": str(key)})["msg"]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
