@@ -66,13 +66,13 @@ _OPTIONS: dict[str, Any] = {
     "properties": {"immutable": {"type": ["boolean", "null"]}},
     "additionalProperties": False,
 }
+# The options for several factors are refused: a rule that nobody enforces must not look accepted.
 _USER_OPTIONS: dict[str, Any] = {
     "type": "object",
     "properties": {
         **{name: {"type": ["boolean", "null"]} for name in (
             "ignore_change_password_upon_first_use", "ignore_password_expiry", "ignore_lockout_failure_attempts",
-            "lock_password", "ignore_user_inactivity", "multi_factor_auth_enabled")},
-        "multi_factor_auth_rules": {"type": ["array", "null"]},
+            "lock_password", "ignore_user_inactivity")},
     },
     "additionalProperties": False,
 }  # fmt: skip

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from api.db import events
 from api.db.base import utcnow
 from api.db.session import database
-from api.http.faults import BadRequest
+from api.http.faults import BadRequest, Forbidden
 from api.identity import authentication, passwords, projects, rows, tokens
 from api.identity.links import link
 from api.identity.models import USER, Assignment, Project, User
@@ -76,11 +76,16 @@ def _check_default_project(session: Session, project_id: str | None) -> None:
 
 
 def change_password(session: Session, user_id: str, original: str, new: str) -> None:
-    """The user's own change of password, proved by the present one (401 otherwise). Ends the user's tokens.
+    """The user's own change of password, proved by the present one (401 otherwise; 403 when locked). Ends the user's tokens.
 
     Reads with `session`; writes in a transaction of its own, after the hashing.
     """
-    authentication.check_password(session, tokens.find_user(session, User.id == user_id), original)
+    known = tokens.find_user(session, User.id == user_id)
+    authentication.check_password(session, known, original)
+    if known is None or not (known.enabled and known.domain_enabled):
+        raise authentication.refused("the user is disabled")
+    if known.options.get("lock_password"):
+        raise Forbidden("This user's password is locked: an administrator changes it.")
     fresh = passwords.hash_password(new)
     with database().write() as writing:
         user = rows.get(writing, User, user_id, "user")

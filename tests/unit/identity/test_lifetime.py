@@ -115,6 +115,17 @@ def test_users_change_their_password(cloud: Any) -> None:
     assert cloud.login("member", "new {{ one }}\n🚀").status_code == 201
 
 
+def test_a_locked_password_and_a_disabled_user_stay_as_they_are(cloud: Any) -> None:
+    user = f"{V3}/users/{cloud.user_ids['member']}"
+    change = {"user": {"original_password": cloud.passwords["member"], "password": "new"}}
+    cloud.admin.patch(user, json={"user": {"options": {"lock_password": True}}})
+    assert cloud.member.post(f"{user}/password", json=change).status_code == 403
+    cloud.admin.patch(user, json={"user": {"options": {"lock_password": None}, "enabled": False}})
+    assert cloud.anonymous.post(f"{user}/password", json=change).status_code == 401
+    several_factors = {"user": {"options": {"multi_factor_auth_enabled": True}}}
+    assert cloud.admin.patch(user, json=several_factors).status_code == 400
+
+
 def test_another_process_sees_a_revocation_at_once(cloud: Any) -> None:
     """The worker that answers must not be the one that revoked."""
     assert tokens.validate(cloud.tokens["member"]).body["user"]["name"] == "member"
