@@ -76,7 +76,7 @@ def _check_default_project(session: Session, project_id: str | None) -> None:
 
 
 def change_password(session: Session, user_id: str, original: str, new: str) -> None:
-    """The user's own change of password, proved by the present one (401 otherwise; 403 when locked). Ends the user's tokens.
+    """The user's own change of password, proved by the present one (else 401; 403 when locked). Ends the user's tokens.
 
     Reads with `session`; writes in a transaction of its own, after the hashing.
     """
