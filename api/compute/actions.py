@@ -170,18 +170,12 @@ class Reboot(ServerAction):
         return plans.present(session, server, "running", reboot=wanted)
 
 
-class Converge(ServerAction):
-    """compute.server.converge: what the database says is made true again, after its host restarted or was changed."""
+class Converge(Start):
+    """compute.server.converge: a guest that should run runs again after its host restarted."""
 
     name = "compute.server.converge"
-    playbook = "compute/server_converge.yml"
     deadline_s = 600
     doing = "Bringing the server back"
-
-    def sections(self, session: Session, job: Job, server: Server) -> plans.Sections:
-        if server.vm_state == STOPPED and server.stopped_by == BY_USER:
-            return plans.powered(server, "shutdown", shutdown_timeout_s=plans.SHUTDOWN_TIMEOUT_S)
-        return plans.present(session, server, "running")
 
 
 class Delete(ServerAction):
@@ -229,8 +223,7 @@ class Console(ServerAction):
         return {str(server.host): {"guest_console": section}}
 
     def succeeded(self, session: Session, job: Job, outcome: Outcome) -> None:
-        server = server_of(session, job)
-        job.result = {"output": outcome.results.get(server.id, {}).get("output", "")}
+        """The engine keeps the output with the job, where the caller reads it."""
 
     def failed(self, session: Session, job: Job, failure: Failure) -> None:
         """The caller reads the reason from the job; the server is none the worse."""

@@ -104,7 +104,7 @@ def delete(session: Session, context: Context, server: Server) -> None:
     _check_lock(context, server)
     if server.task_state == DELETING:
         return
-    detached = network.detach_ports(session, server.id)
+    detached = network.detach_ports(session, server.id, by=network.origin(context))
     server.detached = [*server.detached, *(dataclasses.asdict(port) for port in detached)]
     if server.host is None:
         history.begin(session, context, server, "delete")

@@ -109,7 +109,7 @@ def _apply(session: Session, server: Server, word: str, reason: str) -> None:
         if server.stopped_by == BY_USER:
             server.move(STOPPED, task_state=POWERING_OFF)
             history.observed(session, server, "stop", "The guest was running though it was stopped by its user.",
-                             "compute.server.converge")  # fmt: skip
+                             "compute.server.stop")  # fmt: skip
         else:
             server.power_state, server.stopped_by = RUNNING, None
             server.move(ACTIVE)

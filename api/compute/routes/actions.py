@@ -71,7 +71,7 @@ def _console(server_id: str, body: dict[str, Any]) -> Response:
         if server.host is None or server.vm_state == "building":
             raise Conflict(f"Instance {server_id} is not ready")
         job_id = _query_console(session, server, None if length in (None, "", -1, "-1") else int(length))
-    return answer({"output": _output(job_id)})
+    return answer({"output": _output(job_id, server_id)})
 
 
 def _query_console(session: Any, server: Server, length: int | None) -> str:
@@ -83,13 +83,13 @@ def _query_console(session: Any, server: Server, length: int | None) -> str:
     return job.id
 
 
-def _output(job_id: str) -> str:
+def _output(job_id: str, server_id: str) -> str:
     deadline = time.monotonic() + CONSOLE_WAIT_S
     while time.monotonic() < deadline:
         with database().read() as session:
             state, result, error = session.query(Job.state, Job.result, Job.error).filter(Job.id == job_id).one()
         if state == DONE:
-            return str((result or {}).get("output", ""))
+            return str((result or {}).get("results", {}).get(server_id, {}).get("output", ""))
         if state not in UNFINISHED:
             raise Conflict(f"The console could not be read: {(error or {}).get('message', 'the host did not answer')}")
         time.sleep(_POLL_S)

@@ -93,7 +93,9 @@ class Engine:
         seen = {domain["id"]: {"power_state": domain.get("power_state", "nostate"), "vnc_port": 5900}
                 for modules in plan.hosts.values()
                 for domain in modules.get("libvirt_domain", {}).get("domains", [])}  # fmt: skip
-        action(job.action).succeeded(session, job, Outcome(seen if results is None else results))
+        results = seen if results is None else results
+        action(job.action).succeeded(session, job, Outcome(results))
+        job.result = {"results": results}
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ def test_a_guest_started_behind_a_users_back_is_stopped_again(ready: Any, active
     ready.member.post(f"{URL}/{active}/action", json={"os-stop": None})
     engine.run()
     tell(ready, active, "running")
-    assert engine.run() == ["compute.server.converge"]
+    assert engine.run() == ["compute.server.stop"]
     (domain,) = engine.plans[-1][1].hosts[host_of(ready, active)]["libvirt_domain"]["domains"]
     assert domain["power_state"] == "shutdown"
     assert show(ready.member, active)["status"] == "SHUTOFF"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import Any
 
 from sqlalchemy import select
@@ -218,3 +220,72 @@ def test_several_servers_are_made_all_or_none(ready: Any, boot: Boot) -> None:
 def test_console_output_without_a_host_is_409(ready: Any, boot: Boot) -> None:
     id_ = boot().json["server"]["id"]
     assert act(ready.member, id_, "os-getConsoleOutput", {"length": 5}).status_code == 409
+
+
+def test_console_output_waits_for_the_hosts_answer(ready: Any, boot: Boot, engine: Engine) -> None:
+    id_ = boot().json["server"]["id"]
+    engine.run()
+
+    def answer() -> None:
+        deadline, results = time.monotonic() + 10, {id_: {"output": "login: "}}
+        while time.monotonic() < deadline and not engine.run(results, only="compute.server.console"):
+            time.sleep(0.02)
+
+    host = threading.Thread(target=answer)
+    host.start()
+    shown = act(ready.member, id_, "os-getConsoleOutput", {"length": "5"})
+    host.join()
+    assert shown.json == {"output": "login: "}
+    (section,) = engine.plans[-1][1].hosts.values()
+    assert section["guest_console"]["length"] == 5
+    assert show(ready.member, id_)["OS-EXT-STS:task_state"] is None
+
+
+def test_locked_servers_are_the_owners_only_to_unlock(ready: Any, boot: Boot, engine: Engine) -> None:
+    id_ = boot().json["server"]["id"]
+    engine.run()
+    assert act(ready.member, id_, "lock", {"locked_reason": "mine"}, "2.73").status_code == 202
+    assert (show(ready.member, id_)["locked"], show(ready.member, id_)["locked_reason"]) == (True, "mine")
+    for refused in (act(ready.member, id_, "os-stop"), ready.member.delete(f"{URL}/{id_}"),
+                    ready.member.put(f"{URL}/{id_}", json={"server": {"name": "x"}})):  # fmt: skip
+        assert refused.status_code == 409
+    assert act(ready.admin, id_, "os-stop").status_code == 202
+    assert act(ready.member, id_, "unlock").status_code == 202
+    assert act(ready.admin, id_, "lock").status_code == 202
+    assert act(ready.member, id_, "unlock").status_code == 403
+
+
+def test_metadata_and_tags_are_records(ready: Any, boot: Boot) -> None:
+    id_ = boot(metadata={"a": "1"}).json["server"]["id"]
+    path, client = f"{URL}/{id_}/metadata", ready.member
+    assert client.post(path, json={"metadata": {"b": "2"}}).json == {"metadata": {"a": "1", "b": "2"}}
+    assert client.put(f"{path}/a", json={"meta": {"a": "3"}}).json == {"meta": {"a": "3"}}
+    assert client.put(f"{path}/a", json={"meta": {"x": "3"}}).status_code == 400
+    assert client.delete(f"{path}/b").status_code == 204
+    assert client.get(f"{path}/b").status_code == 404
+    assert client.put(path, json={"metadata": {"only": "this"}}).json == {"metadata": {"only": "this"}}
+    many = {f"k{number}": "v" for number in range(129)}
+    assert client.put(path, json={"metadata": many}).status_code == 403
+    assert client.get(f"{URL}/{id_}/tags").status_code == 404
+    tagger = at(client, "2.26")
+    assert tagger.put(f"{URL}/{id_}/tags/one").status_code == 201
+    assert tagger.put(f"{URL}/{id_}/tags/one").status_code == 204
+    assert tagger.put(f"{URL}/{id_}/tags", json={"tags": ["z", "a"]}).json == {"tags": ["z", "a"]}
+    assert tagger.get(f"{URL}/{id_}/tags/one").status_code == 404
+    assert tagger.delete(f"{URL}/{id_}/tags").status_code == 204
+    assert tagger.get(f"{URL}/{id_}/tags").json == {"tags": []}
+
+
+def test_fifty_creates_at_once_against_a_quota_of_ten_give_ten(ready: Any, boot: Boot, image: str) -> None:
+    answers: list[int] = []
+    body = {"server": {"name": "vm", "imageRef": image, "flavorRef": "1", "networks": "none"}}
+
+    def post() -> None:
+        answers.append(at(ready.member, "2.96").post(URL, json=body).status_code)
+
+    threads = [threading.Thread(target=post) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [202] * 10 + [403] * 40
