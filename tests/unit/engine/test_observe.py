@@ -15,7 +15,7 @@ from api.db.hosts import Host
 from api.engine import actions, inventory, observe
 
 if TYPE_CHECKING:
-    from conftest import Bench
+    from engine_bench import Bench
 
 FACTS = {"vcpus": 2, "boot_id": "boot-1"}
 

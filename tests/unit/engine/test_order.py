@@ -9,7 +9,7 @@ from api.engine import actions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Bench
+    from engine_bench import Bench
 
 
 def overlap(bench: Bench, one: str, other: str) -> bool:

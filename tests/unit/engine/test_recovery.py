@@ -15,7 +15,7 @@ from api.engine.processes import start_ticks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Bench
+    from engine_bench import Bench
 
 
 def pids_of(bench: Bench, *words: str) -> list[int]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Bench
+    from engine_bench import Bench
 
 HOSTILE = "{{ lookup('pipe', 'touch %s') }} {%% raw %%} \" ' \\ \n ../ \U0001f600"
 
