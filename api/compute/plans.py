@@ -123,7 +123,7 @@ def absent(session: Session, server: Server) -> Sections:
     own: Sections = {
         host: {
             "libvirt_domain": {
-                "domains": [{"id": server.id, "name": server.instance_name, "state": "absent"}],
+                "domains": [{"id": server.id, "state": "absent"}],
             },
             "disk_image": {"directories": [{"id": server.id, "path": directory(server.id), "state": "absent"}]},
         }
