@@ -75,7 +75,7 @@ class Apply(Action):
 
 
 class NetworkApply(Apply):
-    """A network on every host where it is, with its DHCP; `removed` names hosts that lose a network for good."""
+    """A network on every host where it is, with its DHCP; `removed_hosts` lose its DHCP."""
 
     name = jobs.NETWORK_APPLY
     playbook = "network/network_apply.yml"
@@ -91,10 +91,11 @@ class NetworkApply(Apply):
         network = session.get(Network, network_id)
         hosts = jobs.hosts_of_network(session, network_id)
         variables = planning.variables_of(session)
-        for host in sorted(set(job.args.get("removed_hosts", ())) - hosts):
-            gone = {"id": network_id, "state": "absent", **job.args["dhcp"]}
-            planning.merge(sections, host, "network_dhcp", {"networks": [gone]})
-            if job.args["section"]["type"] != "flat":
+        for host in job.args.get("removed_hosts", ()):
+            if network is None or network.dhcp_host != host:
+                gone = {"id": network_id, "state": "absent", **job.args["dhcp"]}
+                planning.merge(sections, host, "network_dhcp", {"networks": [gone]})
+            if host not in hosts and job.args["section"]["type"] != "flat":
                 planning.merge(sections, host, "network_bridge", {"networks": [job.args["section"]], "ports": []})
         if network is None:
             return sections

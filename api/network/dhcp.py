@@ -7,7 +7,7 @@ import uuid
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api.network import ipam, jobs
+from api.network import ipam, jobs, plan
 from api.network.models import DHCP_OWNER, Network, Port
 
 
@@ -20,7 +20,7 @@ def dhcp_port(session: Session, network_id: str) -> Port | None:
 
 def ensure_dhcp(session: Session, by: jobs.Origin, network: Network) -> bool:
     """Makes the DHCP port agree with the network's subnets, on a host; whether anything changed."""
-    served = [subnet for subnet in ipam.subnets_of(session, network.id) if subnet.enable_dhcp]
+    served = [subnet for subnet in ipam.subnets_of(session, network.id) if plan.dhcp_serves(subnet)]
     port = dhcp_port(session, network.id)
     if not served:
         if port is not None:

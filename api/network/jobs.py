@@ -70,6 +70,13 @@ def apply_filters(session: Session, by: Origin, hosts: Iterable[str], because: I
         _enqueue(session, FILTER_APPLY, by, [("filter", host), *because], {"host": host})
 
 
+def left_host(session: Session, by: Origin, network_id: str, host: str) -> None:
+    """Tells the other hosts of a network that `host` is no tunnel peer any more, if that is so."""
+    remaining = hosts_of_network(session, network_id)
+    if remaining and host not in remaining:
+        apply_network(session, by, network_id)
+
+
 def hosts_of_network(session: Session, network_id: str) -> set[str]:
     """Hosts on which a port of the network is bound."""
     query = select(Port.host).where(Port.network_id == network_id, Port.host != "").distinct()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -27,6 +28,7 @@ from api.network.models import (
 )
 
 Section = dict[str, Any]
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 Sections = dict[str, Section]
 
 
@@ -120,15 +122,26 @@ def dhcp_section(session: Session, network: Network, variables: dict[str, Any]) 
         "subnets": [
             {"id": subnet.id, "cidr": subnet.cidr, "ip_version": subnet.ip_version, "gateway_ip": subnet.gateway_ip,
              "dns_nameservers": subnet.dns_nameservers, "host_routes": subnet.host_routes,
-             "enable_dhcp": subnet.enable_dhcp} for subnet in subnets.values()
+             "enable_dhcp": dhcp_serves(subnet)} for subnet in subnets.values()
         ],
         "hosts": [
-            {"port_id": port_id, "mac": mac, "hostname": dns_name or hostname or host_name(address),
+            {"port_id": port_id, "mac": mac, "hostname": _label(dns_name or hostname, address),
              "subnet_id": subnet_id, "ip": address}
             for port_id, mac, dns_name, hostname, subnet_id, address in rows
         ],
         "metadata": any(subnet.ip_version == 4 for subnet in subnets.values()), "state": "present",
     }  # fmt: skip
+
+
+def dhcp_serves(subnet: Subnet) -> bool:
+    """Whether our DHCP has addresses for the subnet's guests: IPv4 only."""
+    return subnet.enable_dhcp and subnet.ip_version == 4
+
+
+def _label(name: str, address: str) -> str:
+    """A guest's name without domain; that of its address where it has none that DNS could hold."""
+    label = name.partition(".")[0]
+    return label if _LABEL.fullmatch(label) else host_name(address)
 
 
 def host_name(address: str) -> str:

@@ -65,7 +65,10 @@ def update(session: Session, context: Context, router: Router, values: dict[str,
 def _apply(session: Session, context: Context, router: Router, left: list[dict[str, Any]]) -> None:
     """Queues the router's job; `left` are the networks that it may have left."""
     args: dict[str, Any] = {"left_networks": left, "host": router.host} if left else {}
-    jobs.apply_router(session, jobs.origin(context), router.id, **args)
+    by = jobs.origin(context)
+    jobs.apply_router(session, by, router.id, **args)
+    for section in left:
+        jobs.left_host(session, by, section["id"], router.host or "")
 
 
 def _leaving(session: Session, router: Router, port: Port | None) -> list[dict[str, Any]]:
@@ -341,4 +344,7 @@ def remove(session: Session, context: Context, router: Router) -> None:
     session.delete(router)
     session.flush()
     if host:
-        jobs.apply_router(session, jobs.origin(context), id_, host=host, left_networks=left)
+        by = jobs.origin(context)
+        jobs.apply_router(session, by, id_, host=host, left_networks=left)
+        for section in left:
+            jobs.left_host(session, by, section["id"], host)

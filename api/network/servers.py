@@ -187,9 +187,7 @@ def detach_ports(
     jobs.apply_filters(session, by, others, [("port", one.id) for one in detached])
     left = {(network_id, host) for network_id in networks for host in hosts}
     for network_id, host in sorted(left):
-        remaining = jobs.hosts_of_network(session, network_id)
-        if host not in remaining and remaining:
-            jobs.apply_network(session, by, network_id)
+        jobs.left_host(session, by, network_id, host)
     return detached
 
 

@@ -150,7 +150,7 @@ def refresh_dhcp(session: Session, by: jobs.Origin, network: Network, subnet: Su
     dhcp.ensure_dhcp(session, by, network)
     session.flush()
     because = [("subnet", subnet.id)]
-    if network.dhcp_host is None and host is not None and host not in jobs.hosts_of_network(session, network.id):
+    if network.dhcp_host is None and host is not None:
         jobs.apply_network(session, by, network.id, because, **section)
     else:
         jobs.apply_network(session, by, network.id, because)

@@ -202,3 +202,29 @@ def test_a_restarted_host_gets_everything_back(cloud: Any, lan: Any, routed: Any
     names = [name for name, _ in jobs()[before:]]
     assert names.count("network.network.apply") == 2  # the project's network and the external one
     assert names.count("network.router.apply") == 1 and names.count("network.filter.apply") == 1
+
+
+def test_dhcp_goes_when_no_subnet_wants_it(cloud: Any, net: Any, lan: Any, hosts: None, caller: Context) -> None:
+    attach(cloud, caller, "s1", "h1", service.RequestedPort(network_id=lan[0]["id"]))
+    net.call("PUT", f"/subnets/{lan[1]['id']}", {"subnet": {"enable_dhcp": False}})
+    with cloud.read() as session:
+        job = session.scalars(select(Job).order_by(Job.number.desc())).first()
+        section = action(job.action).plan(session, job).hosts["h1"]
+    assert section["network_dhcp"]["networks"][0]["state"] == "absent"
+    assert section["network_bridge"]["networks"][0]["state"] == "present"  # the guest is still there
+    assert [port["device_owner"] for port in net.get("/ports")["ports"]] == ["compute:nova"]
+
+
+def test_names_that_dns_cannot_hold_stay_out_of_dhcp(
+    cloud: Any, net: Any, lan: Any, hosts: None, caller: Context
+) -> None:
+    net.make("subnet", network_id=lan[0]["id"], ip_version=6, cidr="2001:db8::/64")
+    with cloud.write() as session:
+        [port] = service.attach_ports(
+            session, caller, server_id="s1", host="h1", availability_zone="nova", hostname="{{ x }}\n,set:evil",
+            requested=[service.RequestedPort(network_id=lan[0]["id"])], security_groups=[])  # fmt: skip
+    with cloud.read() as session:
+        [dhcp] = service.plan_attach(session, "h1", [port.id])["h1"]["network_dhcp"]["networks"]
+    assert [host["hostname"] for host in dhcp["hosts"]] == ["host-10-0-0-2", "host-2001-db8--2"]
+    assert {subnet["ip_version"]: subnet["enable_dhcp"] for subnet in dhcp["subnets"]} == {4: True, 6: False}
+    assert dhcp["port"]["addresses"] == ["10.0.0.3/24"]
