@@ -1,41 +1,49 @@
-"""Runs our modules as a host does: with the host's own Python, Ansible's module_utils and nothing else of Ansible."""
+"""Runs our modules as a host does: with the host's own Python, Ansible's module_utils and nothing else of Ansible.
+
+`pytest tests/modules -n 2 --dist loadgroup` runs them on two processors: each network test has a host of its own, and
+the tests that share the machine's libvirt are one group.
+"""
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import ansible.module_utils
 import pytest
 
-HOST_PYTHON = os.environ.get("STRATIFORM_HOST_PYTHON", "/usr/bin/python3")
-REPO = Path(__file__).resolve().parents[2]
-
-RUN_ONE = """
-import importlib, json, sys
-sys.path.insert(0, sys.argv[1])
-from ansible.module_utils import basic
-basic._ANSIBLE_ARGS = sys.stdin.buffer.read()
-basic._ANSIBLE_PROFILE = "legacy"
-importlib.import_module("ansible_collections.stratiform.cloud.plugins.modules." + sys.argv[2]).main()
-"""
+from .hosting import HOST_PYTHON, ModuleServer, build_host_tree, run_cold
 
 RunModule = Callable[..., dict[str, Any]]
 
+# The programs that the tests and the modules run, and Debian's packages of them.
+PROGRAMS = {
+    HOST_PYTHON: "python3 python3-libvirt python3-pyroute2",
+    "bridge": "iproute2",
+    "busybox": "busybox",
+    "conntrack": "conntrack",
+    "dnsmasq": "dnsmasq-base",
+    "ip": "iproute2",
+    "nft": "nftables",
+    "nsenter": "util-linux",
+    "ping": "iputils-ping",
+    "qemu-img": "qemu-utils",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "sysctl": "procps",
+    "virsh": "libvirt-clients",
+}
 
-def build_host_tree(root: Path) -> Path:
-    """Lay out what the deploy role puts in /usr/lib/stratiform: Ansible's module_utils beside our plugins."""
-    (root / "ansible").mkdir(parents=True)
-    (root / "ansible" / "__init__.py").touch()
-    (root / "ansible" / "module_utils").symlink_to(Path(ansible.module_utils.__file__).parent)
-    collection = root / "ansible_collections" / "stratiform" / "cloud"
-    collection.mkdir(parents=True)
-    (collection / "plugins").symlink_to(REPO / "plugins")
-    return root
+
+@pytest.fixture(scope="session", autouse=True)
+def machine() -> None:
+    """Fail early and clearly on a machine where these tests cannot run."""
+    if os.geteuid() != 0:
+        pytest.fail("These tests make namespaces, devices and guests: run them as root.", pytrace=False)
+    missing = sorted({package for program, package in PROGRAMS.items() if shutil.which(program) is None})
+    if missing:
+        pytest.fail(f"These tests need more programs: apt-get install {' '.join(missing)}", pytrace=False)
 
 
 @pytest.fixture(scope="session")
@@ -45,28 +53,24 @@ def host_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def run_module(host_tree: Path) -> RunModule:
+def module_server(machine: None, host_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleServer]:
+    """Has the modules loaded and forks for each call."""
+    server = ModuleServer(host_tree, tmp_path_factory.mktemp("module-server"))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def run_module(module_server: ModuleServer) -> RunModule:
     """Run a module with arguments and return its result; ``failed`` is in the result, not raised."""
+    return module_server.run
+
+
+@pytest.fixture(scope="session")
+def run_module_cold(machine: None, host_tree: Path) -> RunModule:
+    """The same with a new Python, as where no resident worker answers."""
 
     def run(name: str, args: dict[str, Any], check: bool = False, diff: bool = False) -> dict[str, Any]:
-        parameters = {
-            **args,
-            "_ansible_check_mode": check,
-            "_ansible_diff": diff,
-            "_ansible_module_name": name,
-            "_ansible_no_log": True,
-            "_ansible_remote_tmp": "/tmp",
-        }
-        done = subprocess.run(
-            [HOST_PYTHON, "-I", "-c", RUN_ONE, str(host_tree), name],
-            input=json.dumps({"ANSIBLE_MODULE_ARGS": parameters}).encode(),
-            capture_output=True,
-            timeout=300,
-            check=False,
-        )
-        lines = [line for line in done.stdout.splitlines() if line.startswith(b"{")]
-        assert lines, f"{name} gave no result (exit {done.returncode}): {done.stderr.decode(errors='replace')}"
-        result: dict[str, Any] = json.loads(lines[-1])
-        return result
+        return run_cold(host_tree, name, args, check, diff)
 
     return run

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-HOST_PYTHON = os.environ.get("STRATIFORM_HOST_PYTHON", "/usr/bin/python3")
+from ..hosting import HOST_PYTHON, ModuleServer, run_cold
 
-# Waits for its parent's hang-up, so that the kernel removes everything even when the tests are killed.
+CLOSE_S = 10
+
+# Waits for its parent's hang-up, so that the kernel removes everything even when the tests are killed. A first process
+# that ignores the ends of others has the kernel forget them.
 HOST_SCRIPT = """
 set -e
 mount -t tmpfs tmpfs /run/netns 2>/dev/null || { mkdir -p /run/netns; mount -t tmpfs tmpfs /run/netns; }
@@ -21,31 +26,15 @@ mkdir -p /var/lib/stratiform
 mount -t tmpfs -o mode=755 tmpfs /var/lib/stratiform
 ip link set lo up
 echo ready
-read -r _line || true
-"""
-
-MODULE_SCRIPT = """
-import importlib, signal, sys, time
-sys.path.insert(0, sys.argv[1])
-from ansible.module_utils import basic
-basic._ANSIBLE_ARGS = sys.stdin.buffer.read()
-basic._ANSIBLE_PROFILE = "legacy"
-module = importlib.import_module("ansible_collections.stratiform.cloud.plugins.modules." + sys.argv[2])
-begin = time.monotonic()
-# Without a handler the alarm ends the process at once, as SIGKILL does.
-signal.setitimer(signal.ITIMER_REAL, float(sys.argv[3]))
-try:
-    module.main()
-finally:
-    print("elapsed %.4f" % (time.monotonic() - begin), file=sys.stderr)
+exec env --ignore-signal=CHLD cat
 """
 
 
 class Host:
     """A machine made of namespaces, on which modules run as on a real one."""
 
-    def __init__(self, tree: Path) -> None:
-        self.tree = tree
+    def __init__(self, module_server: ModuleServer) -> None:
+        self.module_server = module_server
         self.elapsed_s = 0.0
         self.servers: list[subprocess.Popen[str]] = []
         self._holder = subprocess.Popen(
@@ -57,18 +46,24 @@ class Host:
         assert self._holder.stdout is not None
         assert self._holder.stdout.readline() == "ready\n", "the test host did not start"
         children = Path(f"/proc/{self._holder.pid}/task/{self._holder.pid}/children").read_text().split()
+        self._first_process = int(children[0])
         self._inside = ["nsenter", "--target", children[0], "--net", "--mount", "--pid"]
 
     def close(self) -> None:
         """End the host with all its processes and devices."""
-        assert self._holder.stdin is not None
-        self._holder.kill()
-        self._holder.wait()
+        assert self._holder.stdin is not None and self._holder.stdout is not None
+        first_process = os.pidfd_open(self._first_process)
+        try:
+            self._holder.kill()
+            self._holder.wait()
+            # It ends as the last of the host's processes.
+            assert select.select([first_process], [], [], CLOSE_S)[0], "the test host did not end"
+        finally:
+            os.close(first_process)
+            self._holder.stdin.close()
+            self._holder.stdout.close()
         for server in self.servers:
-            server.wait(timeout=10)
-        self._holder.stdin.close()
-        assert self._holder.stdout is not None
-        self._holder.stdout.close()
+            server.wait(timeout=CLOSE_S)
 
     def popen(self, *argv: str, namespace: str | None = None, **options: Any) -> subprocess.Popen[str]:
         """Start a command on the host."""
@@ -102,23 +97,23 @@ class Host:
         """Run Python on the host."""
         return self.run(HOST_PYTHON, "-I", "-c", code, *arguments, namespace=namespace, check=check)
 
-    def killed_module(self, name: str, after_s: float, **arguments: Any) -> None:
-        """Run a module and kill it after a time in its main()."""
-        self._module(name, arguments, after_s)
+    def killed_module(self, name: str, after_s: float, **arguments: Any) -> bool:
+        """Run a module and kill it after a time in its main(); whether it was killed before its end."""
+        result = self.module_server.run(name, arguments, inside=self._first_process, killed_after_s=after_s)
+        killed = "SIGALRM" in str(result.get("msg"))
+        assert killed or not result.get("failed"), result
+        return killed
 
     def module(self, name: str, check: bool = False, diff: bool = True, **arguments: Any) -> dict[str, Any]:
-        """Run a module and return its result, which may be a failure; ``elapsed_s`` then has the time in its main()."""
-        internal = {"_ansible_check_mode": check, "_ansible_diff": diff, "_ansible_module_name": name}
-        done = self._module(name, {**arguments, **internal}, 0)
-        results = [line for line in done.stdout.splitlines() if line.startswith("{")]
-        assert results, f"{name} gave no result (exit {done.returncode}): {done.stdout}{done.stderr}"
-        self.elapsed_s = float(done.stderr.rsplit("elapsed ", 1)[1].split()[0])
-        result: dict[str, Any] = json.loads(results[-1])
+        """Run a module and return its result, which may be a failure; ``elapsed_s`` then has the call's time."""
+        begin = time.monotonic()
+        result = self.module_server.run(name, arguments, check=check, diff=diff, inside=self._first_process)
+        self.elapsed_s = time.monotonic() - begin
         return result
 
-    def _module(self, name: str, arguments: dict[str, Any], killed_after_s: float) -> subprocess.CompletedProcess[str]:
-        code = (HOST_PYTHON, "-I", "-c", MODULE_SCRIPT, str(self.tree), name, str(killed_after_s))
-        return self.run(*code, check=False, stdin=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}))
+    def module_cold(self, name: str, **arguments: Any) -> dict[str, Any]:
+        """The same in a Python of its own."""
+        return run_cold(self.module_server.tree, name, arguments, check=False, diff=True, prefix=self._inside)
 
     def converge(self, name: str, **arguments: Any) -> dict[str, Any]:
         """Predict by check mode, carry out, repeat: the prediction must be the real difference, the repetition none."""
@@ -160,11 +155,10 @@ class Host:
 
 
 @pytest.fixture
-def host(host_tree: Path) -> Iterator[Host]:
+def host(module_server: ModuleServer) -> Iterator[Host]:
     """A fresh host for each test."""
-    assert os.geteuid() == 0, "the network modules' tests need root: run them with sudo"
-    machine = Host(host_tree)
+    running = Host(module_server)
     try:
-        yield machine
+        yield running
     finally:
-        machine.close()
+        running.close()

@@ -160,7 +160,6 @@ def test_absent_and_purge_leave_nothing(bridged: Host) -> None:
         bridged.converge("network_dhcp", networks=[network(host_entry(5, "web"))])
         pid = dnsmasq_pid(bridged)
         bridged.converge("network_dhcp", **removal)
-        # The test host's first process does not reap, so an ended process stays as one without a command line.
         assert bridged.run("cat", f"/proc/{pid}/cmdline", check=False).stdout == ""
         assert NAMESPACE not in bridged.run("ip", "netns").stdout
         assert f"tap{PORT[:11]}" not in bridged.links()
