@@ -24,6 +24,7 @@ from api.placement.models import DISK_GB, MEMORY_MB, VCPU
 
 HOSTNAME_LENGTH = 63
 JOB = "compute.server.create"
+PLACE_ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
@@ -75,23 +76,37 @@ def create(session: Session, context: Context, request: Request) -> list[Server]
     _check_target(states, request)
     wanted = scheduler.Wanted(
         resources={VCPU: flavor.vcpus, MEMORY_MB: flavor.ram_mb, DISK_GB: images.disk_gb(flavor, picture)},
-        zone=request.zone, host=request.host, image_properties=picture["properties"],
-        extra_specs=flavor.extra_specs, building=_building(session),
+        zone=request.zone, host=request.host, image_properties=picture["properties"], building=_building(session),
     )  # fmt: skip
     zones = {state.host: state.availability_zone for state in states}
     servers = _rows(session, context, request, flavor, picture, keypair, count)
     try:
-        hosts = scheduler.choose(states, wanted, count)
+        hosts = _place(session, context, servers, states, wanted)
     except scheduler.NoValidHost as error:
         _refuse(session, context, request, servers, plugs, error)
         return servers
     for server, host in zip(servers, hosts, strict=True):
         server.host, server.availability_zone, server.task_state = host, zones[host], SPAWNING
-        placement.claim(session, server.id, host, wanted.resources, context)
         if plugs:
             _attach(session, context, server, plugs, request.security_groups)
         history.begin(session, context, server, "create", JOB)
     return servers
+
+
+def _place(session: Session, context: Context, servers: list[Server], states: list[placement.HostState],
+           wanted: scheduler.Wanted) -> list[str]:  # fmt: skip
+    """A claimed host for each server. On PostgreSQL another writer may be quicker: then again."""
+    for _ in range(PLACE_ATTEMPTS):
+        hosts = scheduler.choose(states, wanted, len(servers))
+        try:
+            with session.begin_nested():
+                for server, host in zip(servers, hosts, strict=True):
+                    placement.claim(session, server.id, host, wanted.resources, context)
+        except placement.NoCapacity:
+            states = placement.candidates(session)
+        else:
+            return hosts
+    raise scheduler.NoValidHost({state.host: "others were quicker; try again" for state in states})
 
 
 def _flavor(session: Session, context: Context, flavor_id: str) -> Flavor:

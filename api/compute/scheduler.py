@@ -19,7 +19,6 @@ class Wanted:
     zone: str | None = None
     host: str | None = None
     image_properties: dict[str, Any] = field(default_factory=dict)
-    extra_specs: dict[str, Any] = field(default_factory=dict)
     building: dict[str, int] = field(default_factory=dict)
 
 

@@ -6,12 +6,14 @@ import threading
 import time
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 
 from api.compute.models import Server
 from api.db.hosts import Host
 from api.engine.actions import Failure
 from api.engine.models import Job
+from api.placement import service as placement
 from api.placement.models import Allocation
 
 from .conftest import Boot, Engine, at, show
@@ -289,3 +291,21 @@ def test_fifty_creates_at_once_against_a_quota_of_ten_give_ten(ready: Any, boot:
     for thread in threads:
         thread.join()
     assert sorted(answers) == [202] * 10 + [403] * 40
+
+
+def test_a_place_that_another_took_meanwhile_is_looked_for_again(ready: Any, boot: Boot, engine: Engine,
+                                                                 monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    real, calls = placement.claim, []
+
+    def claim(session: Any, consumer_id: str, host: str, resources: dict[str, int], context: Any) -> None:
+        calls.append(host)
+        if len(calls) == 2:
+            raise placement.NoCapacity(host, "VCPU", 1, 0)
+        real(session, consumer_id, host, resources, context)
+
+    monkeypatch.setattr(placement, "claim", claim)
+    boot(min_count=2)
+    assert len(calls) == 4
+    with ready.read() as session:
+        assert len(session.scalars(select(Allocation.consumer_id).distinct()).all()) == 2
+    assert engine.run() == ["compute.server.create"] * 2
