@@ -309,6 +309,7 @@ def main() -> None:
     parser.add_argument("--force", action="store_true", help="build it again")
     parser.add_argument("--output", type=Path, help="the file to write; default: in the cache folder")
     options = parser.parse_args()
+    os.umask(0o022)  # the guest's folders are readable, whatever the caller's own files are
     target = options.output or cache_dir() / f"tiny-{fingerprint()}.qcow2"
     if options.force or options.output or not target.exists():
         build(target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import subprocess
@@ -38,9 +39,11 @@ def image(cloud: Any, admin: Any) -> Any:
             [sys.executable, str(HERE / "build_image.py")], check=True, capture_output=True, text=True
         ).stdout.strip()
     )
-    found = next((found for found in cloud.image.images(name="tiny") if found.status == "active"), None)
-    if found is not None:
-        return found
+    wanted = hashlib.sha512(path.read_bytes()).hexdigest()
+    for found in list(cloud.image.images(name="tiny")):
+        if found.status == "active" and found.hash_algo == "sha512" and found.hash_value == wanted:
+            return found
+        admin.image.delete_image(found)  # an older one, or an upload that was cut off
     return admin.create_image(
         "tiny", filename=str(path), disk_format="qcow2", container_format="bare", visibility="public", min_ram=112, wait=True,
         timeout=120, validate_checksum=True,
