@@ -9,11 +9,12 @@ import sys
 
 from api.app import load_services
 from api.config import ConfigError, settings
-from api.db import migrate
 from api.db.session import database
 
 
 def _db_upgrade(_options: argparse.Namespace) -> None:
+    from api.db import migrate  # Alembic is no load for the engine to carry
+
     print(json.dumps({"changed": migrate.upgrade(settings().database_url)}))
 
 

@@ -140,9 +140,3 @@ def take_from(session: Session, number: int, owner: str, heartbeat_at: datetime.
     if job is not None:
         log.warning("job %s: its engine %s is gone, it will be run again", job.id, owner)
         put_back(session, job, None, None)
-
-
-def sweep_locks(session: Session) -> None:
-    """Frees locks whose jobs do not run: none are expected, but one left behind would block its object for ever."""
-    running = select(Job.number).where(Job.state == RUNNING)
-    session.execute(delete(JobLock).where(JobLock.job_number.not_in(running)))
