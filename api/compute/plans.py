@@ -79,7 +79,7 @@ def disks(session: Session, server: Server) -> Sections:
 
 def powered(server: Server, power_state: str, **more: Any) -> Sections:
     """The server's domain in another power state, its definition left as it is."""
-    domain = {"id": server.id, "name": server.instance_name, "power_state": power_state, "state": "present", **more}
+    domain = {"id": server.id, "power_state": power_state, "state": "present", **more}
     return {str(server.host): {"libvirt_domain": {"domains": [domain]}}}
 
 
