@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import shutil
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +19,36 @@ from api.db.session import use_database
 sys.path.insert(0, str(Path(__file__).parent))
 
 from engine_bench import Bench, bench_maker  # noqa: E402
+
+POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each kind of database in turn; empty for the bench's own SQLite. PostgreSQL is started where it is installed."""
+    if request.param == "sqlite":
+        yield ""
+        return
+    if not POSTGRES or os.geteuid() != 0:
+        pytest.skip("needs PostgreSQL's server programs, and root to start them as the user postgres")
+    with tempfile.TemporaryDirectory(prefix="stratiform-pg-") as folder:
+        shutil.chown(folder, "postgres", "postgres")
+        owner = pwd.getpwnam("postgres")
+
+        def call(*command: str) -> None:
+            subprocess.run(
+                command, user=owner.pw_uid, group=owner.pw_gid, extra_groups=[], cwd="/", check=True, timeout=60,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+
+        data = f"{folder}/data"
+        call(str(POSTGRES[0] / "initdb"), "-D", data, "-A", "trust", "-N")
+        options = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
+        call(str(POSTGRES[0] / "pg_ctl"), "-D", data, "-o", options, "-w", "-l", f"{folder}/log", "start")
+        try:
+            yield f"postgresql+psycopg://postgres@/postgres?host={folder}"
+        finally:
+            call(str(POSTGRES[0] / "pg_ctl"), "-D", data, "-m", "immediate", "stop")
 
 
 @pytest.fixture

@@ -52,14 +52,14 @@ def lay_out_project(root: Path) -> Path:
 class Bench:
     """What a test does with an engine: start and kill it, give it jobs, wait for them."""
 
-    def __init__(self, root: Path, extra: str = "") -> None:
+    def __init__(self, root: Path, extra: str = "", url: str = "") -> None:
         self.root = root
         self.project = lay_out_project(root)
         self.state = root / "state"
         self.run_dir = root / "run"
         self.log = root / "probe.log"
         (root / "inventory").write_text(INVENTORY)
-        self.url = f"sqlite:///{root}/stratiform.db"
+        self.url = url or f"sqlite:///{root}/stratiform.db"
         self.config = root / "stratiform.toml"
         self.config.write_text(
             f'state_dir = "{self.state}"\nrun_dir = "{self.run_dir}"\n[database]\nurl = "{self.url}"\n'
@@ -164,8 +164,8 @@ def bench_maker(root: Path) -> Iterator[Callable[..., Bench]]:
     benches: list[Bench] = []
     with pytest.MonkeyPatch.context() as patch:
 
-        def make(extra: str = "") -> Bench:
-            bench = Bench(root, extra)
+        def make(extra: str = "", url: str = "") -> Bench:
+            bench = Bench(root, extra, url)
             benches.append(bench)
             patch.setenv("STRATIFORM_CONFIG", str(bench.config))
             config.settings.cache_clear()

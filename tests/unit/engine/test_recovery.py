@@ -88,8 +88,8 @@ def test_without_a_warm_process_runs_are_cold(new_bench: Callable[..., Bench]) -
     assert job.steps[0]["name"] == "Probe the host"
 
 
-def test_two_engines_on_one_database_run_each_job_once(new_bench: Callable[..., Bench]) -> None:
-    bench = new_bench()
+def test_two_engines_on_one_database_run_each_job_once(database_url: str, new_bench: Callable[..., Bench]) -> None:
+    bench = new_bench(url=database_url)
     other = bench.root / "other.toml"
     other.write_text(bench.config.read_text().replace(f'"{bench.run_dir}"', f'"{bench.root}/run2"'))
     jobs = [bench.add(resource=f"r{number}", locks=[f"lock{number % 3}"]) for number in range(12)]
