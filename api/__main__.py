@@ -7,9 +7,9 @@ import json
 import logging
 import sys
 
-from api.app import load_services
 from api.config import ConfigError, settings
 from api.db.session import database
+from api.services import load_services
 
 
 def _db_upgrade(_options: argparse.Namespace) -> None:

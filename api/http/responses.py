@@ -1,21 +1,27 @@
-"""Answers: JSON by orjson, empty bodies, times as the services write them."""
+"""Answers: JSON by orjson, empty bodies, times as the services write them (which the engine uses too, without Flask)."""
 
 from __future__ import annotations
 
 import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from flask import Response
+
+if TYPE_CHECKING:
+    from flask import Response
 
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A JSON answer."""
+    from flask import Response
+
     return Response(orjson.dumps(body), status, headers, mimetype="application/json")
 
 
 def empty(status: int = 204, headers: dict[str, str] | None = None) -> Response:
     """An answer without a body."""
+    from flask import Response
+
     response = Response(status=status, headers=headers)
     response.headers.pop("Content-Type", None)
     return response

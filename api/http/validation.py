@@ -1,15 +1,19 @@
-"""JSON Schema validation of bodies and queries, with the JSON path of what is wrong."""
+"""JSON Schema validation of bodies and queries, with the JSON path of what is wrong.
+
+The engine imports schemas with the services but never checks anything, so the validator and Flask are loaded on use.
+"""
 
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jsonschema_rs
 import orjson
-from flask import request
 
 from api.http.faults import BadRequest, UnsupportedMediaType
+
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 
 class Schema:
@@ -21,6 +25,8 @@ class Schema:
 
     @functools.cached_property
     def _validator(self) -> jsonschema_rs.Draft202012Validator:
+        import jsonschema_rs
+
         mask = "the value" if self.secret else None
         return jsonschema_rs.Draft202012Validator(self.definition, validate_formats=True, mask=mask)
 
@@ -36,6 +42,8 @@ class Schema:
 
 def json_body(schema: Schema | None = None) -> Any:
     """The request's JSON body, validated; 400 when it is no JSON, 415 when it says that it is something else."""
+    from flask import request
+
     kind = request.mimetype
     if kind and kind != "application/json" and not kind.endswith(("+json", "json-patch")):
         raise UnsupportedMediaType(f"Unsupported Content-Type {kind}. Send application/json.")

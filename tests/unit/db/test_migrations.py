@@ -8,9 +8,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
-from api.app import load_services
 from api.db import migrate
 from api.db.base import Base
+from api.services import load_services
 
 
 def test_migrations_make_the_tables_of_the_models(tmp_path: Path) -> None:

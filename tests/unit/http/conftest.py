@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from api.app import SERVICES
+from api.services import SERVICES
 
 
 @pytest.fixture
