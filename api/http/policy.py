@@ -22,7 +22,7 @@ _rules: dict[str, policy.RuleDefault] = {}
 
 
 def leave_out_http_checks() -> None:
-    """Keeps the parser from loading oslo.policy's `http:` checks with the library requests (5 MB) for rules without any.
+    """Keeps the parser from loading oslo.policy's `http:` checks, which need requests (5 MB), for rules without any.
 
     To be called before any rule is made. Overrides that have such checks get them.
     """

@@ -1,4 +1,4 @@
-"""Answers: JSON by orjson, empty bodies, times as the services write them (which the engine uses too, without Flask)."""
+"""Answers: JSON by orjson, empty bodies, times as the services write them (the engine too, without Flask)."""
 
 from __future__ import annotations
 
