@@ -123,6 +123,17 @@ def test_a_disk_on_an_image(run_module: RunModule, server: ImageServer, qcow2: P
     assert len(server.ranges) == 1
 
 
+def test_a_cold_run_does_the_same(
+    run_module: RunModule, run_module_cold: RunModule, server: ImageServer, qcow2: Path, tmp_path: Path
+) -> None:
+    args = server_disk(offer(server, qcow2.read_bytes(), tmp_path), tmp_path)
+    planned = run_module("disk_image", args, check=True, diff=True)
+    done = run_module_cold("disk_image", args, diff=True)
+    assert not done.get("failed"), done
+    assert planned["diff"] == done["diff"]
+    assert not run_module("disk_image", args)["changed"]
+
+
 def test_removed_again(run_module: RunModule, server: ImageServer, qcow2: Path, tmp_path: Path) -> None:
     args = server_disk(offer(server, qcow2.read_bytes(), tmp_path), tmp_path)
     run_module("disk_image", args)

@@ -8,7 +8,11 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 RunModule = Callable[..., dict[str, Any]]
+# What shares the machine's libvirt runs one after another.
+pytestmark = pytest.mark.xdist_group("libvirt")
 
 
 def state(server_id: str) -> str:
@@ -41,6 +45,15 @@ def test_define_start_is_idempotent_and_check_mode_tells_the_same(run_module: Ru
     assert state(guest["id"]) == "running"
     again = run_module("libvirt_domain", {"domains": [guest]}, diff=True)
     assert not again["changed"], again.get("diff")
+
+
+def test_a_cold_run_does_the_same(run_module: RunModule, run_module_cold: RunModule, guest: dict[str, Any]) -> None:
+    guest["power_state"] = "shutdown"
+    planned = run_module("libvirt_domain", {"domains": [guest]}, check=True, diff=True)
+    done = run_module_cold("libvirt_domain", {"domains": [guest]}, diff=True)
+    assert not done.get("failed"), done
+    assert planned["diff"] == done["diff"]
+    assert not run_module("libvirt_domain", {"domains": [guest]})["changed"]
 
 
 def test_hostile_text_stays_text(run_module: RunModule, guest: dict[str, Any]) -> None:

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 RunModule = Callable[..., dict[str, Any]]
+# What shares the machine's libvirt runs one after another.
+pytestmark = pytest.mark.xdist_group("libvirt")
 
 
 def test_ping(worker: Any) -> None:
@@ -37,13 +39,13 @@ def test_only_root_may_speak_to_it(worker: Any) -> None:
     assert worker.socket_path.stat().st_mode & 0o777 == 0o600
 
 
-def test_run_equals_an_ordinary_run(worker: Any, run_module: RunModule, tmp_path: Path) -> None:
+def test_run_equals_an_ordinary_run(worker: Any, run_module_cold: RunModule, tmp_path: Path) -> None:
     log = tmp_path / "console.log"
     log.write_text("one\ntwo\n")
     args = {"id": "server", "path": str(log), "length": 1}
-    assert worker.call(op="run", module="guest_console", args=args) == run_module("guest_console", args)
+    assert worker.call(op="run", module="guest_console", args=args) == run_module_cold("guest_console", args)
     wrong = {"path": str(log), "unknown": 1}
-    ordinary = run_module("guest_console", wrong)
+    ordinary = run_module_cold("guest_console", wrong)
     by_worker = worker.call(op="run", module="guest_console", args=wrong)
     assert by_worker["failed"] and by_worker["msg"] == ordinary["msg"]
 

@@ -153,6 +153,11 @@ class Host:
         """Whether an address answers a guest's ping within a second."""
         return self.run("ping", "-n", "-c1", "-W1", *more, address, namespace=guest, check=False).returncode == 0
 
+    def hears_nothing(self, guest: str, address: str, *more: str) -> bool:
+        """Whether a guest's ping stays without answer; on one machine an answer takes less than a millisecond."""
+        ping = ("ping", "-n", "-c1", "-W0.4", *more, address)
+        return self.run(*ping, namespace=guest, check=False).returncode == 1
+
 
 @pytest.fixture
 def host(module_server: ModuleServer) -> Iterator[Host]:
