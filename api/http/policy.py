@@ -61,6 +61,11 @@ def _enforcer() -> policy.Enforcer:
     return enforcer
 
 
+def load() -> None:
+    """Reads the rules and the operator's overrides now instead of at the first request."""
+    _enforcer()
+
+
 def allowed(context: Context, rule: str, target: Mapping[str, Any] | None = None) -> bool:
     """Whether policy lets the caller do `rule` to `target` (default: something of the caller's own project)."""
     if rule not in _rules:

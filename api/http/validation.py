@@ -16,12 +16,22 @@ if TYPE_CHECKING:
     import jsonschema_rs
 
 
+_schemas: list[Schema] = []
+
+
+def compile_all() -> None:
+    """Compiles every schema that was made so far, for a process that is about to fork."""
+    for schema in _schemas:
+        schema.compile()
+
+
 class Schema:
     """A compiled JSON Schema (draft 2020-12, formats checked). `secret=True` keeps values out of the messages."""
 
     def __init__(self, definition: dict[str, Any], *, secret: bool = False) -> None:
         self.definition = definition
         self.secret = secret
+        _schemas.append(self)
 
     @functools.cached_property
     def _validator(self) -> jsonschema_rs.Draft202012Validator:
@@ -29,6 +39,10 @@ class Schema:
 
         mask = "the value" if self.secret else None
         return jsonschema_rs.Draft202012Validator(self.definition, validate_formats=True, mask=mask)
+
+    def compile(self) -> None:
+        """Makes the validator now instead of at the first check."""
+        _ = self._validator
 
     def check(self, instance: Any) -> Any:
         """Returns `instance` when it is valid, else raises BadRequest naming the JSON path."""
