@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Build the tiny cloud image: a bootable qcow2 of about 20 MB, from Debian packages alone, without root and without mounting.
+"""Build the tiny cloud image: a bootable qcow2 of about 20 MB, from Debian packages alone, without root and mounts.
 
-It has a kernel, busybox and an SSH server (dropbear). It takes its address by DHCP (classless routes and MTU included), and its
-name, SSH keys (users `tiny` and `root`) and user data (when it begins with `#!`, once) from a config drive or from the metadata
-service. It boots with 112 MB of memory in a few seconds, without hardware virtualisation too.
+It has a kernel, busybox and an SSH server (dropbear). It takes its address by DHCP (classless routes and MTU included),
+and its name, SSH keys (users `tiny` and `root`) and user data (when it begins with `#!`, once) from a config drive or
+from the metadata service. It boots with 112 MB of memory in a few seconds, without hardware virtualisation too.
 
-The image is kept in the cache folder under a name that holds the hash of this script and its files, and built only when it is not
-there. Prints the path. Needs apt-get, dpkg, mkfs.ext4 and qemu-img.
+The image is kept in the cache folder under a name that holds the hash of this script and its files, and built only when
+it is not there. Prints the path. Needs apt-get, dpkg, mkfs.ext4 and qemu-img.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def unpack_packages(work: Path) -> Path:
 
 
 def module_order(tree: Path, wanted: tuple[str, ...], loaded: set[str]) -> list[Path]:
-    """The module files that `wanted` needs, each after those it depends on. Modules built into the kernel have no file."""
+    """The module files that `wanted` needs, each after those it depends on. Built-in modules have no file."""
     found = {
         path.name.removesuffix(".ko").replace("-", "_"): path for path in tree.glob("lib/modules/*/kernel/**/*.ko")
     }
@@ -127,7 +127,7 @@ def place_modules(paths: list[Path], target: Path) -> None:
 
 
 def cpio(root: Path) -> bytes:
-    """The folder as a "newc" cpio archive, the form the kernel reads (Documentation/driver-api/early-userspace/buffer-format.rst)."""
+    """The folder as a "newc" cpio archive (the kernel's driver-api/early-userspace/buffer-format.rst)."""
     out = bytearray()
 
     def entry(number: int, name: str, mode: int, data: bytes, device: tuple[int, int] = (0, 0)) -> None:
@@ -265,7 +265,8 @@ def build_boot_sectors(tree: Path, work: Path) -> bytes:
             for library in Path(place).glob(pattern):
                 (only / library.name).symlink_to(library.resolve())
     run(
-        str(tree / "usr/bin/grub-mkimage"), "-O", "i386-pc", "-d", str(tree / "usr/lib/grub/i386-pc"), "-c", str(early), "-p", "(hd0,msdos1)/boot/grub",
+        str(tree / "usr/bin/grub-mkimage"), "-O", "i386-pc", "-d", str(tree / "usr/lib/grub/i386-pc"),
+        "-c", str(early), "-p", "(hd0,msdos1)/boot/grub",
         "-o", str(core), *modules, env={"LD_LIBRARY_PATH": str(only)},
     )  # fmt: skip
     # boot.img looks for the core image at sector 1, where it is put; bytes 440-511 are the partition table's.
@@ -291,7 +292,8 @@ def build(target: Path) -> None:
         with disk.open("wb") as file:
             file.truncate((PARTITION_START + PARTITION_MB * 2048) * SECTOR)
         run(
-            "mkfs.ext4", "-q", "-F", "-L", "tiny-root", "-m", "0", "-O", "^has_journal,^metadata_csum,^64bit", "-E", f"offset={PARTITION_START * SECTOR},root_owner=0:0",
+            "mkfs.ext4", "-q", "-F", "-L", "tiny-root", "-m", "0", "-O", "^has_journal,^metadata_csum,^64bit",
+            "-E", f"offset={PARTITION_START * SECTOR},root_owner=0:0",
             "-d", str(root), str(disk), f"{PARTITION_MB}M",
         )  # fmt: skip
         with disk.open("r+b") as file:

@@ -1,4 +1,4 @@
-"""Print what the control plane's processes use: memory (proportional set size, which counts shared pages once) and CPU at rest."""
+"""Print what the control plane uses: memory (PSS, which counts shared pages once) and CPU at rest."""
 
 from __future__ import annotations
 
@@ -94,7 +94,8 @@ def main() -> int:
         total += memory
         print(f"  {name:<24} {memory:7.1f} MB  {len(pids)} processes")
     print(
-        f"  {'together':<24} {total:7.1f} MB of {BUDGET_MB} MB, {cpu:.1f} % of a core at rest (budget {BUDGET_CPU_PERCENT:.0f} %)"
+        f"  {'together':<24} {total:7.1f} MB of {BUDGET_MB} MB; "
+        f"{cpu:.1f} % of a core at rest (budget {BUDGET_CPU_PERCENT:.0f} %)"
     )
     return int(options.check and (total > BUDGET_MB or cpu > BUDGET_CPU_PERCENT))
 

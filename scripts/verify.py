@@ -1,4 +1,4 @@
-"""Prove the cloud with real input: from an image to a login over SSH through a floating IP. What is there already is used again."""
+"""Prove the cloud with real input: from an image to a login through a floating IP. What is there is used again."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def image(cloud: Any, admin: Any) -> Any:
             return found
         admin.image.delete_image(found)  # an older one, or an upload that was cut off
     return admin.create_image(
-        "tiny", filename=str(path), disk_format="qcow2", container_format="bare", visibility="public", min_ram=112, wait=True,
+        "tiny", filename=str(path), disk_format="qcow2", container_format="bare", visibility="public", min_ram=112,
+        wait=True,
         timeout=120, validate_checksum=True,
     )  # fmt: skip
 
@@ -143,7 +144,8 @@ def floating_ip(cloud: Any, guest: Any) -> str:
 def ssh(address: str, key: Path, command: str) -> str:
     """Run a command in the guest, waiting until it lets us in."""
     options = [
-        "-i", str(key), "-o", "BatchMode=yes", "-o", "ConnectTimeout=4", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+        "-i", str(key), "-o", "BatchMode=yes", "-o", "ConnectTimeout=4",
+        "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
         "-o", "IdentitiesOnly=yes", "-o", "LogLevel=ERROR", "-F", "/dev/null",
     ]  # fmt: skip
     end = time.monotonic() + SSH_TIMEOUT_S

@@ -7,7 +7,8 @@ name: steps
 type: stdout
 short_description: One line a step, with its time
 description:
-  - Prints the name of each step, what came of it, and the seconds it took. Skipped steps are not shown; failures are shown in full words.
+  - Prints the name of each step, what came of it, and the seconds it took. Skipped steps are not shown; failures are
+    shown in full words.
 author:
   - Contributors to Stratiform
 requirements:
@@ -51,7 +52,8 @@ class CallbackModule(CallbackBase):
 
     def _begin(self, task: Any) -> None:
         self._finish()
-        self._name, self._started, self._outcomes, self._details = task.get_name().rpartition(" : ")[2], time.monotonic(), [], []
+        self._name, self._started = task.get_name().rpartition(" : ")[2], time.monotonic()
+        self._outcomes, self._details = [], []
         self._open = True
         if sys.stdout.isatty():
             sys.stdout.write(f"  {self._name} ...\r")
@@ -77,7 +79,11 @@ class CallbackModule(CallbackBase):
         self._outcomes.append("changed" if result.result.get("changed") else "ok")
         if result.task.action in ("ansible.builtin.debug", "debug") and "msg" in result.result:
             message = result.result["msg"]
-            self._details.append("\n".join(map(str, message)) if isinstance(message, list) else str(message))
+            self._details.append(self._text(message))
+
+    def _text(self, message: Any) -> str:
+        """Lists, however nested, as lines."""
+        return "\n".join(map(self._text, message)) if isinstance(message, list) else str(message)
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         self._outcomes.append("skipped")

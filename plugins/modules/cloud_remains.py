@@ -11,7 +11,8 @@ module: cloud_remains
 short_description: Remove what a cloud leaves on a host
 version_added: "0.1.0"
 description:
-  - Guests, processes, namespaces, network devices, nft tables, mounts and files, whoever made them and however far a deployment came.
+  - Guests, processes, namespaces, network devices, nft tables, mounts and files, whoever made them and however far a
+    deployment came.
   - In check mode it lists what is there. It fails when something cannot be removed.
 author:
   - Contributors to Stratiform

@@ -11,7 +11,8 @@ module: clouds_file
 short_description: Entries of the user's clouds.yaml
 version_added: "0.1.0"
 description:
-  - Adds or replaces entries of C(clouds.yaml), readable by the user alone. Other entries, their order and their comments stay.
+  - Adds or replaces entries of C(clouds.yaml), readable by the user alone. Other entries, their order and their
+    comments stay.
   - Runs on the controller.
 author:
   - Contributors to Stratiform
@@ -35,7 +36,9 @@ options:
     choices: [present, absent]
     default: present
   clouds:
-    description: The entries by name, each with C(username), C(password) and C(project_name). Only the names matter for O(state=absent).
+    description: >-
+      The entries by name, each with C(username), C(password) and C(project_name). Only the names matter for
+      O(state=absent).
     type: dict
     required: true
   auth_url:

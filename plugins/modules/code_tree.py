@@ -11,7 +11,8 @@ module: code_tree
 short_description: Bring folders of code to a host as one tree
 version_added: "0.1.0"
 description:
-  - The controller hashes the sources. Only when the host's tree has another hash, all files travel as one archive and the tree is swapped as a whole, so
+  - The controller hashes the sources. Only when the host's tree has another hash, all files travel as one archive and
+    the tree is swapped as a whole, so
     that no process ever reads a mixture and no file of a former version stays.
 author:
   - Contributors to Stratiform
@@ -29,7 +30,8 @@ options:
     required: true
   trees:
     description:
-      - What the tree holds. Each entry has C(to) (a name below O(dest)) and either C(from) (a folder or file on the controller) or C(text).
+      - What the tree holds. Each entry has C(to) (a name below O(dest)) and either C(from) (a folder or file on the
+        controller) or C(text).
     type: list
     elements: dict
   version:

@@ -11,7 +11,8 @@ module: doctor
 short_description: What a host lacks to be part of the cloud
 version_added: "0.1.0"
 description:
-  - Looks at the host and changes nothing. Everything that C(site.yml) cannot repair itself is a problem; what makes the cloud slower or smaller is a note.
+  - Looks at the host and changes nothing. Everything that C(site.yml) cannot repair itself is a problem; what makes
+    the cloud slower or smaller is a note.
 author:
   - Contributors to Stratiform
 attributes:

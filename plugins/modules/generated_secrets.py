@@ -11,7 +11,8 @@ module: generated_secrets
 short_description: A TOML file of secrets that are generated once
 version_added: "0.1.0"
 description:
-  - Adds the names that the file lacks, each with 256 random bits, and sets owner and mode. Names that are there keep their values.
+  - Adds the names that the file lacks, each with 256 random bits, and sets owner and mode. Names that are there keep
+    their values.
   - The values are returned only for the names in O(reveal); such a task must set C(no_log).
 author:
   - Contributors to Stratiform

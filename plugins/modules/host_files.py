@@ -42,7 +42,8 @@ options:
         description: The content of a file. Without it only owner and mode are set, and a missing file is made empty.
         type: str
       keep:
-        description: A path to keep the former content at, once, when it was not ours. Given back when O(entries[].state=absent).
+        description: >-
+          A path to keep the former content at, once, when it was not ours. Given back when O(entries[].state=absent).
         type: path
       owner:
         description: The owner.
@@ -66,7 +67,8 @@ EXAMPLES = r"""
   stratiform.cloud.host_files:
     entries:
       - {path: /etc/stratiform, state: directory, mode: "0755"}
-      - {path: /etc/stratiform/stratiform.toml, content: "{{ lookup('ansible.builtin.template', 'stratiform.toml.j2') }}", mode: "0640"}
+      - {path: /etc/stratiform/stratiform.toml, content: "{{ lookup('ansible.builtin.template', 'stratiform.toml.j2')
+        }}", mode: "0640"}
 """
 
 RETURN = r"""

@@ -11,8 +11,10 @@ module: host_packages
 short_description: Install Debian packages in one transaction
 version_added: "0.1.0"
 description:
-  - Asks dpkg first, and calls apt only when a package is missing, so that a host that has them all is done in milliseconds.
-  - While apt runs, services of new packages are not started (C(policy-rc.d)); the roles start what they need, configured.
+  - Asks dpkg first, and calls apt only when a package is missing, so that a host that has them all is done in
+    milliseconds.
+  - While apt runs, services of new packages are not started (C(policy-rc.d)); the roles start what they need,
+    configured.
 author:
   - Contributors to Stratiform
 attributes:
@@ -66,7 +68,10 @@ def missing(module: AnsibleModule, names: list[str]) -> list[str]:
 
 @contextlib.contextmanager
 def services_held() -> Iterator[None]:
-    """Until the end, maintainer scripts start no service (exit code 101, see invoke-rc.d). A policy of the host's own is left as it is."""
+    """Until the end, maintainer scripts start no service (exit code 101, see invoke-rc.d).
+
+    A policy of the host's own is left as it is.
+    """
     if os.path.exists(POLICY):
         yield
         return
@@ -107,7 +112,7 @@ def install(module: AnsibleModule, names: list[str]) -> None:
             "\n".join(line for line in err.splitlines() if line.startswith("E:")) or err.strip() or out.strip()[-2000:]
         )
         module.fail_json(
-            msg=f"apt could not install {', '.join(names)}: {reason}. Repair apt's sources or the network, then run this again.",
+            msg=f"apt could not install {' '.join(names)}: {reason}. Repair its sources or the network and try again.",
             installed=[],
         )
 

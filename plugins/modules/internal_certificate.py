@@ -11,8 +11,10 @@ module: internal_certificate
 short_description: A server certificate of the cloud's own authority
 version_added: "0.1.0"
 description:
-  - Makes the authority (C(ca.crt), C(ca.key)) when it is not there, and a server certificate with its key (C(server.pem), for HAProxy).
-  - The server certificate is made anew when it lacks a name, when less than O(renew_before_days) are left, or when another authority signed it.
+  - Makes the authority (C(ca.crt), C(ca.key)) when it is not there, and a server certificate with its key
+    (C(server.pem), for HAProxy).
+  - The server certificate is made anew when it lacks a name, when less than O(renew_before_days) are left, or when
+    another authority signed it.
 author:
   - Contributors to Stratiform
 requirements:
@@ -87,7 +89,7 @@ SERVER_FILE = "server.pem"
 
 def now() -> datetime.datetime:
     """UTC without zone: cryptography 38 (Debian 12) knows no other."""
-    return datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None, microsecond=0)
+    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None, microsecond=0)
 
 
 def general_names(names: list[str]) -> list[Any]:

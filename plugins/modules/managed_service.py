@@ -11,8 +11,10 @@ module: managed_service
 short_description: Programs that run for ever, under systemd or supervisor
 version_added: "0.1.0"
 description:
-  - Writes the unit (systemd where it is PID 1, else Debian's supervisor), enables and starts the program, and waits until it is ready.
-  - A running program is restarted only when it is not the one that was asked for. Its process says so itself, by a fingerprint of command, environment and
+  - Writes the unit (systemd where it is PID 1, else Debian's supervisor), enables and starts the program, and waits
+    until it is ready.
+  - A running program is restarted only when it is not the one that was asked for. Its process says so itself, by a
+    fingerprint of command, environment and
     O(services[].fingerprint) in its environment, so an interrupted deployment is completed by the next.
 author:
   - Contributors to Stratiform

@@ -11,7 +11,8 @@ module: python_environment
 short_description: A virtual environment with the packages of a requirements file
 version_added: "0.1.0"
 description:
-  - Makes the environment with the host's Python and installs the requirements. The hash of the requirements and the Python version are kept in it; while
+  - Makes the environment with the host's Python and installs the requirements. The hash of the requirements and the
+    Python version are kept in it; while
     they are the same, nothing is done.
 author:
   - Contributors to Stratiform

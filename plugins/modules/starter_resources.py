@@ -165,9 +165,14 @@ class Starter:
                 identity.assign_project_role_to_user(project, user, role)
 
     def member_password(self) -> None:
-        """Set the member's password when it is not the one that clouds.yaml has (deployed again over an old database, say)."""
+        """Set the member's password when it is not the one that clouds.yaml has (after a change of secrets, say)."""
+        member = {
+            "username": self.params["user"],
+            "password": self.params["password"],
+            "project_name": self.params["project"],
+        }
         probe = openstack.connect(
-            **{**self.connection.config.config["auth"], "username": self.params["user"], "password": self.params["password"], "project_name": self.params["project"]},
+            **{**self.connection.config.config["auth"], **member},
             cacert=self.connection.config.config.get("cacert"), region_name=self.connection.config.region_name,
         )  # fmt: skip
         try:
@@ -208,7 +213,8 @@ class Starter:
             if not self.check_mode:
                 first, last = wanted["pool"]
                 network.create_subnet(
-                    name=f"{wanted['name']}-v4", network_id=external.id, ip_version=4, cidr=wanted["cidr"], gateway_ip=wanted["gateway"],
+                    name=f"{wanted['name']}-v4", network_id=external.id, ip_version=4, cidr=wanted["cidr"],
+                    gateway_ip=wanted["gateway"],
                     allocation_pools=[{"start": first, "end": last}], is_dhcp_enabled=False,
                 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The checks of `doctor`: each looks at one thing and yields what is wrong with it. Nothing on the host is changed for good."""
+"""The checks of `doctor`: each looks at one thing and yields what is wrong. Nothing is changed for good."""
 
 from __future__ import annotations
 
@@ -49,7 +49,10 @@ def system(_params: dict[str, Any]) -> Iterator[str]:
 def clock(params: dict[str, Any]) -> Iterator[str]:
     skew = time.time() - params["controller_time"]
     if skew < -MAX_SKEW_S or skew > 60 + MAX_SKEW_S:  # the call itself takes time, so only later is normal
-        yield f"The clock differs from the controller's by {skew:.0f} s: synchronise it (systemd-timesyncd, chrony); tokens and certificates depend on it."
+        yield (
+            f"The clock differs from the controller's by {skew:.0f} s: synchronise it (systemd-timesyncd, chrony); "
+            "tokens and certificates depend on it."
+        )
 
 
 def sizes(params: dict[str, Any]) -> Iterator[str]:
@@ -95,7 +98,8 @@ def ports(params: dict[str, Any]) -> Iterator[str]:
         if port in found:
             command = owner_of(found[port])
             if "/etc/stratiform/" not in command:
-                yield f"Port {port} is in use by {command[:80] or 'another program'}: stop it, or choose another stratiform_public_port."
+                holder = command[:80] or "another program"
+                yield f"Port {port} is in use by {holder}: stop it, or choose another stratiform_public_port."
 
 
 def local_addresses() -> list[tuple[str, ipaddress.IPv4Interface]]:
@@ -119,7 +123,10 @@ def address_ranges(params: dict[str, Any]) -> Iterator[str]:
             continue
         for ours in ranges:
             if isinstance(ours, ipaddress.IPv4Network) and address.network.overlaps(ours):
-                yield f"The range {ours} of the cloud overlaps {address} on {interface}: choose another stratiform_provider_cidr."
+                yield (
+                    f"The range {ours} of the cloud overlaps {address} on {interface}: "
+                    "choose another stratiform_provider_cidr."
+                )
 
 
 def names(params: dict[str, Any]) -> Iterator[str]:
@@ -132,7 +139,7 @@ def names(params: dict[str, Any]) -> Iterator[str]:
 
 def other_programs(params: dict[str, Any]) -> Iterator[str]:
     if "control" in params["groups"] and os.path.isdir("/etc/stratiform") and not os.path.isdir("/var/lib/stratiform"):
-        yield "/etc/stratiform is there but /var/lib/stratiform is not: what is left of an older cloud. Run make destroy first."
+        yield "/etc/stratiform is there but not /var/lib/stratiform: an older cloud's rest. Run make destroy first."
 
 
 def kernel() -> list[str]:
@@ -162,9 +169,7 @@ def try_kernel() -> list[str]:
     found = []
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNET) != 0:
-        return [
-            "The kernel gives no network namespaces (CONFIG_NET_NS), or this container may not make any: run it with more rights."
-        ]
+        return ["The kernel gives no network namespaces or this container may not make any: run it with more rights."]
 
     def works(*command: str, text: str | None = None) -> bool:
         return (
@@ -181,25 +186,27 @@ def try_kernel() -> list[str]:
             if not works(*command):
                 found.append(f"The kernel cannot make {kind}: load the module, or use a kernel that has it.")
     if shutil.which("nft"):
-        rules = "table inet sf { chain c { type filter hook forward priority 0; ct state established accept; }; }\ntable bridge sf { chain c { type filter hook forward priority 0; }; }\n"
+        rules = (
+            "table inet sf { chain c { type filter hook forward priority 0; ct state established accept; }; }\n"
+            "table bridge sf { chain c { type filter hook forward priority 0; }; }\n"
+        )
         if not works("nft", "-f", "-", text=rules):
             found.append(
-                "The kernel cannot filter with nftables in the families inet (with conntrack) and bridge: load nf_tables and nf_conntrack."
+                "The kernel cannot filter with nftables in inet and bridge: load nf_tables and nf_conntrack."
             )
     return found
 
 
 def notes(params: dict[str, Any]) -> Iterator[str]:
-    if "compute" in params["groups"]:
-        if not os.path.exists("/dev/kvm"):
-            with open("/proc/cpuinfo", encoding="utf-8") as file:
-                flags = file.read()
-            why = (
-                "the kernel offers none"
-                if (" vmx" in flags or " svm" in flags)
-                else "the CPU shows none (in a virtual machine: nested virtualisation is off)"
-            )
-            yield f"No hardware virtualisation: {why}. Guests run emulated, several times slower."
+    if "compute" in params["groups"] and not os.path.exists("/dev/kvm"):
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            flags = file.read()
+        why = (
+            "the kernel offers none"
+            if (" vmx" in flags or " svm" in flags)
+            else "the CPU shows none (in a virtual machine: nested virtualisation is off)"
+        )
+        yield f"No hardware virtualisation: {why}. Guests run emulated, several times slower."
     if not os.path.isdir("/run/systemd/system"):
         yield "PID 1 is not systemd: programs run under supervisor, which this machine must start after a reboot."
     if (os.cpu_count() or 1) < 2:

@@ -135,9 +135,11 @@ class Systemd(Manager):
             else "Type=exec\nRestart=always\nRestartSec=1\n"
         )
         return (
-            f"# Written by Stratiform.\n[Unit]\nDescription={service['description'] or service['name']}\nAfter={after}\nWants=network-online.target\n"
+            f"# Written by Stratiform.\n[Unit]\nDescription={service['description'] or service['name']}\n"
+            f"After={after}\nWants=network-online.target\n"
             f"StartLimitIntervalSec=0\n\n[Service]\n{kind}User={service['user']}\nWorkingDirectory={service['directory']}\n{environment}"
-            f"ExecStart={command}\nKillMode={'process' if service['keep_children'] else 'mixed'}\nTimeoutStopSec={service['stop_timeout_s']}\n"
+            f"ExecStart={command}\nKillMode={'process' if service['keep_children'] else 'mixed'}\n"
+            f"TimeoutStopSec={service['stop_timeout_s']}\n"
             f"StandardOutput=append:{self.log(service)}\nStandardError=inherit\n\n[Install]\nWantedBy=multi-user.target\n"
         )
 
@@ -181,7 +183,10 @@ def supervisor_quote(text: str) -> str:
 
 
 class Supervisor(Manager):
-    """Programs in /etc/supervisor/conf.d; supervisord is started when it does not run. Spoken to over its own socket, which takes milliseconds."""
+    """Programs in /etc/supervisor/conf.d; supervisord is started when it does not run.
+
+    It is spoken to over its own socket, which takes milliseconds, where its client program takes a second.
+    """
 
     name = "supervisor"
     configuration = "/etc/supervisor/supervisord.conf"
@@ -203,13 +208,15 @@ class Supervisor(Manager):
             else "autorestart=true\nstartsecs=1\nstartretries=1000000\npriority=100\n"
         )
         return (
-            f"; Written by Stratiform.\n[program:{service['name']}]\ncommand={command}\nuser={service['user']}\ndirectory={service['directory']}\n"
+            f"; Written by Stratiform.\n[program:{service['name']}]\ncommand={command}\n"
+            f"user={service['user']}\ndirectory={service['directory']}\n"
             f"environment={environment}\n{life}stopwaitsecs={service['stop_timeout_s']}\nstopasgroup=false\nkillasgroup={group}\n"
             f"stdout_logfile={self.log(service)}\nstdout_logfile_maxbytes=20MB\nstdout_logfile_backups=3\nredirect_stderr=true\n"
         )
 
     def _server(self) -> Any:
-        # supervisor's own transport for unix sockets; from Debian's package, so present on every host with a supervisor.
+        # supervisor's own transport for unix sockets; from Debian's package, so present on every host with a
+        # supervisor.
         from supervisor.xmlrpc import SupervisorTransport
 
         return xmlrpc.client.ServerProxy(
@@ -289,7 +296,8 @@ class Supervisor(Manager):
         except xmlrpc.client.Fault as error:
             if "ALREADY_STARTED" not in str(error):
                 raise ServiceError(
-                    f"{service['name']} does not start ({error.faultString}). Its last words:\n{self.last_words(service)}"
+                    f"{service['name']} does not start ({error.faultString}). "
+                    f"Its last words:\n{self.last_words(service)}"
                 ) from None
 
     def restart(self, service: dict[str, Any]) -> None:

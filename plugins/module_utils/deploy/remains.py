@@ -1,4 +1,4 @@
-"""What a cloud leaves on a host, found by its names in the kernel, in libvirt and in the process table; and how each kind goes."""
+"""What a cloud leaves on a host, found in the kernel, in libvirt and in the process table; and how each kind goes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def run(*command: str) -> tuple[int, str]:
 def is_ours(pid: str) -> str:
     """The command of a process of the cloud, else nothing.
 
-    What a managed service started carries its mark in the environment; a command line that merely mentions us (an editor) is no evidence.
+    What a managed service started carries its mark in the environment; a command line that merely mentions us (an
+    editor's) is no evidence.
     """
     with open(f"/proc/{pid}/cmdline", "rb") as file:
         words = file.read().decode(errors="replace").rstrip("\0").split("\0")
@@ -150,5 +151,6 @@ def restore_sysctl() -> None:
     with open(path, encoding="ascii") as file:
         for line in file:
             name, value = line.split(maxsplit=1)
-            with contextlib.suppress(OSError), open("/proc/sys/" + name.replace(".", "/"), "w", encoding="ascii") as setting:
+            setting_path = "/proc/sys/" + name.replace(".", "/")
+            with contextlib.suppress(OSError), open(setting_path, "w", encoding="ascii") as setting:
                 setting.write(value.strip())

@@ -1,4 +1,4 @@
-"""Programs under systemd or supervisor: one description, two managers, one way to find out whether the right one runs."""
+"""Programs under systemd or supervisor: one description, two managers, one test whether the right one runs."""
 
 from __future__ import annotations
 
@@ -101,7 +101,8 @@ def wait_until_ready(manager: Manager, service: dict[str, Any]) -> None:
         if time.monotonic() > end:
             where = service["ready_socket"] or f"port {service['ready_port']}"
             raise ServiceError(
-                f"{service['name']} does not answer on {where} after {service['ready_timeout_s']} s. Its last words:\n{manager.last_words(service)}"
+                f"{service['name']} does not answer on {where} after {service['ready_timeout_s']} s. "
+                f"Its last words:\n{manager.last_words(service)}"
             )
         time.sleep(0.1)
 

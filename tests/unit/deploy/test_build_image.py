@@ -44,7 +44,9 @@ def test_cpio_holds_files_links_and_the_console(builder: ModuleType, tmp_path: P
         assert name in archive
 
 
-def test_the_fingerprint_follows_the_guests_files(builder: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fingerprint_follows_the_guests_files(
+    builder: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "rc").write_text("one")
     monkeypatch.setattr(builder, "FILES", tmp_path)
     before = builder.fingerprint()
