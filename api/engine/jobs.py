@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 from sqlalchemy import delete, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from api.db.base import utcnow
@@ -18,7 +19,17 @@ ENGINE_SENTENCE = "The engine could not carry out the operation; the operator fi
 STEPS_LIMIT = 200
 """Steps of a job that are kept: the last ones, over all attempts."""
 RESULT_LIMIT_CHARACTERS = 1_000_000
+PASSING_CODES = ("40001", "40P01", "57P01", "57P03")
+"""PostgreSQL's serialization_failure, deadlock_detected, admin_shutdown, cannot_connect_now."""
 log = logging.getLogger("stratiform.engine")
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether the same transaction may well succeed when it is repeated: a deadlock, a busy or absent database."""
+    if not isinstance(error, DBAPIError):
+        return False
+    code = getattr(error.orig, "sqlstate", None)
+    return error.connection_invalidated or code in PASSING_CODES or "database is locked" in str(error.orig)
 
 
 def move(job: Job, state: str) -> None:
@@ -57,7 +68,9 @@ def succeed(session: Session, job: Job, outcome: Outcome) -> None:
         with session.begin_nested():
             actions.action(job.action).succeeded(session, job, outcome)
             move(job, DONE)
-    except Exception:
+    except Exception as error:
+        if is_passing(error):
+            raise
         log.exception("job %s (%s): the result could not be stored", job.id, job.action)
         session.refresh(job)
         fail(session, job, Failure("engine", ENGINE_SENTENCE, results=outcome.results))
@@ -71,7 +84,9 @@ def fail(session: Session, job: Job, failure: Failure) -> None:
     try:
         with session.begin_nested():
             actions.action(job.action).failed(session, job, failure)
-    except Exception:
+    except Exception as error:
+        if is_passing(error):
+            raise
         log.exception("job %s (%s): the failure could not be stored with its resources", job.id, job.action)
         session.refresh(job)
     move(job, CANCELLED if failure.kind == "cancelled" else FAILED)

@@ -197,7 +197,7 @@ class Engine:
         with self.db.write() as session:
             claims = queue.claim(
                 session, ready, waited_for, owner=self.owner, slots=slots, interactive_slots=INTERACTIVE_EXTRA,
-                memory=self.memory,
+                at_most=len(ready) if self.db.is_sqlite else 1, memory=self.memory,
             )  # fmt: skip
         for claim in claims:
             self.attempts[claim.number] = Attempt(claim)
@@ -212,10 +212,10 @@ class Engine:
             plan = self._read_plan(claim)
             attempt.hosts = sorted(plan.hosts)
             attempt.events_from = launch.prepare(claim.id, claim.request_id, claim.action, claim.number, plan.hosts)
-        except DBAPIError:
-            attempt.ended = Ended(interrupted=True)
-            raise
-        except Exception:
+        except Exception as error:
+            if jobs.is_passing(error):
+                attempt.ended = Ended(interrupted=True)
+                return
             log.exception("job %s (%s): no plan could be made", claim.id, claim.action)
             attempt.ended = Ended(failure=Failure("engine", jobs.ENGINE_SENTENCE))
             return

@@ -140,16 +140,20 @@ def claim(
     owner: str,
     slots: int,
     interactive_slots: int,
+    at_most: int,
     memory: LockMemory,
 ) -> list[Claim]:
     """Takes as many jobs as there are slots, with their locks; in a write transaction.
 
-    A job behind another that waits for the same lock waits too, so that locks are given in order. One whose action
-    cannot even begin is failed.
+    Locks are taken in sorted order within one job only: where transactions run side by side (PostgreSQL), claim one
+    at a time, else two engines could wait for each other. A job behind another that waits for the same lock waits
+    too, so that locks are given in order. One whose action cannot even begin is failed.
     """
     claims: list[Claim] = []
     now = utcnow()
     for waiting in ready:
+        if len(claims) >= at_most:
+            break
         if len(claims) >= slots + (interactive_slots if waiting.interactive else 0):
             continue
         job = session.scalars(
@@ -171,7 +175,9 @@ def claim(
                 job.attempts += 1
                 job.started_at = job.started_at or now
                 actions.action(job.action).started(session, job)
-        except Exception:
+        except Exception as error:
+            if jobs.is_passing(error):
+                raise
             log.exception("job %s (%s) cannot begin", job.id, job.action)
             session.refresh(job)
             jobs.fail(session, job, Failure("engine", jobs.ENGINE_SENTENCE))
