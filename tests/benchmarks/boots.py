@@ -84,8 +84,8 @@ def main() -> None:
         network = net.create_network(name=unique("bench"))
         undo.callback(net.delete_network, network)
         subnet = net.create_subnet(network_id=network.id, ip_version=4, cidr="10.92.0.0/24")
-        net.add_interface_to_router(router, subnet_id=subnet.id)
-        undo.callback(net.remove_interface_from_router, router, subnet_id=subnet.id)
+        net.add_interface_to_router(router, subnet=subnet.id)
+        undo.callback(net.remove_interface_from_router, router, subnet=subnet.id)
         body: dict[str, object] = {
             "name": unique("bench"), "imageRef": cloud.image.find_image("tiny", ignore_missing=False).id,
             "flavorRef": cloud.compute.find_flavor("m1.nano", ignore_missing=False).id, "key_name": pair.name,

@@ -47,8 +47,8 @@ def site(cloud: openstack.connection.Connection, tmp_path_factory: pytest.TempPa
             network = net.create_network(name=unique(name))
             undo.callback(net.delete_network, network)
             subnet = net.create_subnet(network_id=network.id, ip_version=4, cidr=f"10.91.{index}.0/24")
-            net.add_interface_to_router(router, subnet_id=subnet.id)
-            undo.callback(net.remove_interface_from_router, router, subnet_id=subnet.id)
+            net.add_interface_to_router(router, subnet=subnet.id)
+            undo.callback(net.remove_interface_from_router, router, subnet=subnet.id)
             networks[name] = net.get_network(network.id)
         yield Site(cloud, cloud.image.find_image("tiny", ignore_missing=False).id,
                    cloud.compute.find_flavor("m1.nano", ignore_missing=False).id, pair.name, key,

@@ -73,12 +73,12 @@ def test_a_network_without_a_router_is_apart(site: Site, trio: dict[str, Guest])
     subnet_id = next(iter(net.subnets(network_id=site.networks["green"].id))).id
     first.run(f"ping -c 1 -W 3 {third.address}")
     net.update_ip(third.floating, port_id=None)
-    net.remove_interface_from_router(site.router_id, subnet_id=subnet_id)
+    net.remove_interface_from_router(site.router_id, subnet=subnet_id)
     try:
         wait_for("isolation", lambda: first.ssh(f"ping -c 1 -W 1 {third.address}").returncode != 0, 15)
         assert first.ssh(f"ping -c 3 -W 1 {third.address}").returncode != 0
     finally:
-        net.add_interface_to_router(site.router_id, subnet_id=subnet_id)
+        net.add_interface_to_router(site.router_id, subnet=subnet_id)
         port = next(iter(net.ports(device_id=third.id)))
         third.floating = net.update_ip(third.floating, port_id=port.id)
     third.wait_ssh(30)
