@@ -70,7 +70,7 @@ def install(app: Flask, services: list[Service], authenticate: Authenticate) -> 
     def end(response: Response) -> Response:
         try:
             finish_write(commit=response.status_code < 400)
-        except Exception as error:  # the commit itself failed: nothing was stored, so say so
+        except Exception as error:  # noqa: BLE001 - whatever a commit meets: nothing was stored, so say so
             response = fault_response(_as_fault(error))
         service: Service | None = g.get("service")
         response.headers["x-openstack-request-id"] = g.request_id
