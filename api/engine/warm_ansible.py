@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import json
 import os
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import ansible_runner  # noqa: F401 (loaded here for the forks)
@@ -18,6 +21,7 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins import loader as plugins
 from ansible.template import Templar
+from ansible.utils.collection_loader import _collection_finder
 from ansible.vars.manager import VariableManager
 
 COLLECTION = "stratiform.cloud"
@@ -44,6 +48,8 @@ class Ansible:
         self.loader.set_vault_secrets(
             CLI.setup_vault_secrets(self.loader, vault_ids=constants.DEFAULT_VAULT_IDENTITY_LIST, auto_prompt=False)
         )
+        with _parsing_apart():
+            importlib.import_module("ansible_collections.ansible.builtin")
         self.inventory = InventoryManager(loader=self.loader, sources=[inventory])
         self.version_info = CLI.version_info(gitinfo=False)
         variables = self._variables()
@@ -85,6 +91,39 @@ class Ansible:
         except SystemExit as ended:
             return ended.code if isinstance(ended.code, int) else 1
         return 0
+
+
+@contextlib.contextmanager
+def _parsing_apart() -> Iterator[None]:
+    """Lets collections' routing be parsed in a fork: Ansible's own list of plugins would leave 5 MB of YAML behind.
+
+    Ansible means this function to be replaced where needed: see its docstring in `_collection_meta.py`.
+    """
+    parse = _collection_finder._meta_yml_to_dict
+
+    def parse_apart(text: bytes, content_id: object) -> Any:
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                with os.fdopen(writer, "w") as pipe:
+                    json.dump(parse(text, content_id), pipe)
+                code = 0
+            finally:
+                os._exit(code)
+        os.close(writer)
+        with os.fdopen(reader) as pipe:
+            result = pipe.read()
+        if os.waitpid(pid, 0)[1] != 0:
+            return parse(text, content_id)  # it tells what is wrong
+        return json.loads(result)
+
+    _collection_finder._meta_yml_to_dict = parse_apart
+    try:
+        yield
+    finally:
+        _collection_finder._meta_yml_to_dict = parse
 
 
 _parent = 0

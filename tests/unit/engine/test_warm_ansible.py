@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import inspect
 
+import pytest
 from ansible.cli import CLI
 from ansible.cli.playbook import PlaybookCLI
 from ansible.executor.process.worker import WorkerProcess
 from ansible.inventory.manager import InventoryManager
 from ansible.playbook.task import Task
+from ansible.utils.collection_loader import _collection_finder
 from ansible.vars.manager import VariableManager
 from ansible_runner import Runner, RunnerConfig
+from yaml import YAMLError
+
+from api.engine.warm_ansible import _parsing_apart
 
 
 def test_a_playbook_takes_its_inventory_from_play_prereqs() -> None:
@@ -37,3 +42,16 @@ def test_runner_has_a_mode_without_a_terminal() -> None:
     assert {"ident", "artifact_dir", "project_dir", "fact_cache_type", "quiet"} <= set(
         inspect.signature(RunnerConfig.__init__).parameters
     ) | set(inspect.signature(RunnerConfig.__mro__[1].__init__).parameters)
+
+
+def test_routing_is_parsed_in_a_fork_as_ansible_does() -> None:
+    assert "_meta_yml_to_dict(raw_routing, " in inspect.getsource(_collection_finder._AnsibleCollectionPkgLoader)
+    parse = _collection_finder._meta_yml_to_dict
+    text = b"plugin_routing: {modules: {ping: {redirect: ansible.builtin.ping}}}\naction_groups: {all: [ping, 1]}\n"
+    with _parsing_apart():
+        apart = _collection_finder._meta_yml_to_dict
+        assert apart is not parse
+        assert apart(text, None) == parse(text, None)
+        with pytest.raises(YAMLError, match="expected"):
+            apart(b"[a", None)
+    assert _collection_finder._meta_yml_to_dict is parse
