@@ -74,7 +74,9 @@ def test_no_job_is_lost_or_stuck(tmp_path: Path) -> None:
                 job_ids.append(
                     bench.add(resource=f"r{number % 7}", locks=[f"lock{dice.randrange(4)}"], sleep_s=pause)
                 )
-            time.sleep(dice.uniform(0, 0.6))
+            if dice.random() < 0.8:  # else: while things are starting
+                bench.until(lambda: "client" in victims(bench))
+            time.sleep(dice.uniform(0, 0.5))
             choice = victims(bench)
             kind = dice.choice(sorted(choice))
             try:
@@ -98,5 +100,7 @@ def test_no_job_is_lost_or_stuck(tmp_path: Path) -> None:
         bench.engines[-1].terminate()
         assert bench.engines[-1].wait(15) == 0
         bench.until(lambda: not bench.processes(), 5)
-        assert any(bench.job(job_id).attempts > 1 for job_id in job_ids), "no kill hit a run: nothing was tried here"
+        hit = sum(bench.job(job_id).attempts > 1 for job_id in job_ids)
+        print(f"{dict(killed)}: {len(job_ids)} jobs, {hit} of them interrupted")
+        assert hit >= FAULTS // 5, f"too few kills hit a run ({hit}): that tried nothing"
         assert calls_out_of_turn(bench) == [], f"seed {SEED}, {dict(killed)}"
