@@ -17,7 +17,7 @@ from api.compute.models import DELETED, STATUSES, Server, ServerTag
 from api.http import policy
 from api.http.context import Context
 from api.http.faults import BadRequest, Forbidden
-from api.http.paging import Column
+from api.http.paging import Column, whole_number
 from api.network import service as network
 
 MAX_LIMIT = 1000
@@ -216,9 +216,9 @@ def moment(name: str, text: str) -> datetime.datetime:
 
 
 def _whole(name: str, text: str) -> int:
-    if not text.isascii() or not text.isdigit():
+    if (number := whole_number(text)) is None:
         raise BadRequest(f"Invalid input for query parameter {name}: {text!r} is not a whole number.")
-    return int(text)
+    return number
 
 
 def marker_of(session: Session, context: Context, marker: str | None) -> Server | None:

@@ -27,14 +27,25 @@ class Page:
     reverse: bool = False
 
 
+def whole_number(text: str) -> int | None:
+    """The whole number of at least 0 in a query's text; None when it is none.
+
+    More than 18 digits count as 10**18: no column holds as much, and databases refuse larger numbers.
+    """
+    if not text.isascii() or not text.isdigit():
+        return None
+    return int(text) if len(text) <= 18 else 10**18
+
+
 def parse_limit(maximum: int | None = None) -> int | None:
     """The query's `limit`, at most `maximum`; 400 unless it is a whole number of at least 0."""
     text = request.args.get("limit")
     if text is None or text == "":
         return maximum
-    if not text.isascii() or not text.isdigit():
+    limit = whole_number(text)
+    if limit is None:
         raise BadRequest(f"Invalid input for query parameter limit: {text!r} is not a whole number of at least 0.")
-    return min(int(text), maximum) if maximum is not None else int(text)
+    return min(limit, maximum) if maximum is not None else limit
 
 
 def parse_page(

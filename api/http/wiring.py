@@ -23,6 +23,7 @@ from api.http.responses import json_response
 
 log = logging.getLogger("stratiform.api")
 _GLOBAL_ID = re.compile(r"^req-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
+_IMAGE_DATA = re.compile(r"^/image/v2/images/[^/]+/file/?$")
 
 Authenticate = Callable[[str, str, str | None], Context | None]
 """(token, request id, global request id) -> the caller, or None when the token is not valid."""
@@ -56,8 +57,11 @@ def install(app: Flask, services: list[Service], authenticate: Authenticate) -> 
         inbound = request.headers.get("X-OpenStack-Request-ID", "")
         global_id = inbound if _GLOBAL_ID.match(inbound) else None
         length = request.content_length
-        if length is not None and length > settings().max_body_bytes and not _streams():
-            raise faults.PayloadTooLarge(f"The request body is too large: at most {settings().max_body_bytes} bytes.")
+        if not _streams():
+            request.max_content_length = settings().max_body_bytes  # holds for bodies that don't tell their length
+            if length is not None and length > settings().max_body_bytes:
+                message = f"The request body is too large: at most {settings().max_body_bytes} bytes."
+                raise faults.PayloadTooLarge(message)
         if g.service and g.service.microversions:
             g.microversion = g.service.microversions.minimum
             g.microversion = g.service.microversions.negotiate()
@@ -107,7 +111,8 @@ def install(app: Flask, services: list[Service], authenticate: Authenticate) -> 
 
 
 def _streams() -> bool:
-    return bool(request.path.endswith("/file")) and request.method == "PUT"
+    """Whether the body is an image's bytes; any other path may end in "file" too (a tag, a metadata key)."""
+    return request.method == "PUT" and bool(_IMAGE_DATA.match(request.path))
 
 
 def _is_public(app: Flask) -> bool:

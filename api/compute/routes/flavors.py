@@ -56,9 +56,9 @@ def _page(path: str) -> tuple[list[Flavor], list[dict[str, str]]]:
     query = _visibility()
     for name, column in (("minRam", Flavor.ram_mb), ("minDisk", Flavor.disk_gb)):
         if text := request.args.get(name):
-            if not text.isascii() or not text.isdigit():
+            if (least := paging.whole_number(text)) is None:
                 raise BadRequest(f"Invalid {name} filter [{text}]")
-            query = query.where(column >= int(text))
+            query = query.where(column >= least)
     marker = None
     if page.marker and (marker := session.scalar(select(Flavor).where(Flavor.id == page.marker))) is None:
         raise BadRequest(f"marker [{page.marker}] not found")

@@ -9,7 +9,7 @@ from api.http import policy
 from api.http.current import context, read_session, write_session
 from api.http.faults import UnsupportedMediaType
 from api.http.responses import empty, json_response
-from api.http.validation import json_body
+from api.http.validation import any_json_body, json_body
 from api.image import service
 from api.image.listing import list_images
 from api.image.patch import MEDIA_TYPES, parse_patch
@@ -45,7 +45,7 @@ def update(image_id: str) -> Response:
         allowed = ", ".join(MEDIA_TYPES)
         message = f"Image PATCH expects Content-Type one of: {allowed}"
         raise UnsupportedMediaType(message, headers={"Accept-Patch": allowed})
-    changes = parse_patch(json_body(), request.mimetype)
+    changes = parse_patch(any_json_body(), request.mimetype)
     return json_response(image_view(service.update_image(write_session(), context(), image_id, changes)))
 
 
