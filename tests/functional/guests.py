@@ -13,7 +13,7 @@ from typing import Any
 
 import openstack
 
-USER = "tiny"
+USER = "root"
 BOOT_TIMEOUT_S = 120
 
 
@@ -51,12 +51,12 @@ class Guest:
         """The server as the API shows it now."""
         return self.cloud.compute.get_server(self.id)
 
-    def ssh(self, command: str, timeout_s: float = 20, user: str = USER) -> subprocess.CompletedProcess[str]:
+    def ssh(self, command: str, timeout_s: float = 20) -> subprocess.CompletedProcess[str]:
         """Runs a command in the guest through its floating IP."""
         options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "ConnectTimeout=5",
                    "BatchMode=yes", "IdentitiesOnly=yes")  # fmt: skip
         argv = ["ssh", "-i", str(self.key), *(word for option in options for word in ("-o", option))]
-        argv += [f"{user}@{self.floating.floating_ip_address}", command]
+        argv += [f"{USER}@{self.floating.floating_ip_address}", command]
         try:
             return subprocess.run(argv, capture_output=True, text=True, timeout=timeout_s, check=False)
         except subprocess.TimeoutExpired:

@@ -69,7 +69,7 @@ def test_reboot(guest: Guest, kind: str) -> None:
 
 
 def test_a_guest_that_powers_itself_off_is_shutoff(guest: Guest) -> None:
-    guest.ssh("poweroff", user="root")
+    guest.ssh("poweroff")
     guest.wait_status("SHUTOFF", 25)  # the guest needs some seconds to go down, the cloud at most ten to notice
     guest.cloud.compute.start_server(guest.id)
     guest.wait_status("ACTIVE")

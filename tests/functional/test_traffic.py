@@ -12,7 +12,7 @@ import pytest
 
 from tests.functional.guests import Guest, Site, wait_for
 
-USER_DATA = "#!/bin/sh\necho executed-$(hostname) > /tmp/user-data-proof\n"
+USER_DATA = "#!/bin/sh\necho executed-$(hostname -s) > /tmp/user-data-proof\n"
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_a_floating_ip_moves_between_servers(site: Site, trio: dict[str, Guest])
             kept, port = guest.floating, next(iter(net.ports(device_id=guest.id)))
             net.update_ip(kept, port_id=None)
             guest.floating = net.update_ip(moving, port_id=port.id)
-            wait_for("the address answers", lambda g=guest: g.ssh("hostname").stdout.strip() == g.server.name, 30)
+            wait_for("the address answers", lambda g=guest: g.ssh("hostname -s").stdout.strip() == g.server.name, 30)
             net.update_ip(moving, port_id=None)
             guest.floating = net.update_ip(kept, port_id=port.id)
             guest.wait_ssh(30)
