@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import keystoneauth1.exceptions
 import openstack
 import pytest
 
@@ -110,7 +111,7 @@ def eventually(call: Callable[[], object], timeout_s: float = 30) -> object:
     while True:
         try:
             return call()
-        except (openstack.exceptions.SDKException, OSError):
+        except (openstack.exceptions.SDKException, keystoneauth1.exceptions.ClientException):
             if time.monotonic() > end:
                 raise
             time.sleep(0.5)
