@@ -92,7 +92,8 @@ def security_group(cloud: Any) -> Any:
 
 def key_file() -> Path:
     """The private key of the key pair, made on this machine and never sent anywhere."""
-    path = Path.home() / ".config/openstack/stratiform-hello.key"
+    clouds = os.environ.get("OS_CLIENT_CONFIG_FILE") or Path.home() / ".config/openstack/clouds.yaml"
+    path = Path(clouds).parent / "stratiform-hello.key"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", NAME, "-f", str(path)], check=True)

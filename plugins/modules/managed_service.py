@@ -90,8 +90,12 @@ options:
         description: A unix socket that it answers on when it is ready.
         type: path
       ready_port:
-        description: A TCP port on the loopback address that it answers on when it is ready.
+        description: A TCP port that it answers on when it is ready.
         type: int
+      ready_address:
+        description: The address of that port.
+        type: str
+        default: 127.0.0.1
       ready_timeout_s:
         description: How long it may take to become ready, in seconds.
         type: int

@@ -38,6 +38,7 @@ SERVICE_OPTIONS: dict[str, dict[str, Any]] = {
     "fingerprint": {"type": "str", "default": ""},
     "ready_socket": {"type": "path"},
     "ready_port": {"type": "int"},
+    "ready_address": {"type": "str", "default": "127.0.0.1"},
     "ready_timeout_s": {"type": "int", "default": 60},
     "state": {"type": "str", "choices": ["started", "absent"], "default": "started"},
 }
@@ -88,7 +89,7 @@ def answers(service: dict[str, Any]) -> bool:
             return True
         return False
     if service["ready_port"]:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", service["ready_port"]), 2):
+        with contextlib.suppress(OSError), socket.create_connection((service["ready_address"], service["ready_port"]), 2):
             return True
         return False
     return True
