@@ -120,8 +120,8 @@ def eventually(call: Callable[[], object], timeout_s: float = 30) -> object:
 VICTIMS = {
     "api": "uwsgi",
     "engine": "-m api engine",
-    "playbook": "stratiform_request=",
-    "worker": "stratiform_worker",
+    "playbook": "warm_client.py /run/stratiform/",
+    "worker": "/usr/lib/stratiform/ansible_collections/stratiform/cloud/plugins/worker/resident.py",
 }
 
 
