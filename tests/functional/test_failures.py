@@ -132,14 +132,15 @@ def test_killed_in_the_middle_of_boot_and_delete(site: Site, victim: str, delay_
     cloud = site.cloud
     guest = site.boot("blue", floating=False, wait=False)
     time.sleep(delay_s)
-    kill(victim)
+    hit = kill(victim)
     show = cloud.compute.get_server
     settled = wait_for("the boot ends", lambda: eventually(lambda: (s := show(guest.id)).status != "BUILD" and s), 90)
     assert settled.status in ("ACTIVE", "ERROR")
     assert settled.status == "ACTIVE" or settled.fault["message"]
     eventually(lambda: cloud.compute.delete_server(guest.id))
     time.sleep(delay_s)
-    kill(victim)
+    hit += kill(victim)
+    assert hit, f"no {victim} was there to kill"
     wait_for("the server is gone", lambda: eventually(lambda: cloud.compute.find_server(guest.id) is None), 90)
     domains = subprocess.run(["virsh", "-c", "qemu:///system", "list", "--all", "--uuid"],
                              capture_output=True, text=True, check=True)  # fmt: skip
@@ -147,10 +148,15 @@ def test_killed_in_the_middle_of_boot_and_delete(site: Site, victim: str, delay_
     assert not Path(f"/var/lib/stratiform/host/instances/{guest.id}").exists()
 
 
-def kill(victim: str) -> None:
-    """SIGKILL to every process of that kind."""
-    for pid in pids(VICTIMS[victim]):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+def kill(victim: str) -> int:
+    """SIGKILL to every process of that kind, once there is one (a playbook's may be over already); how many it hit."""
+    hit, end = 0, time.monotonic() + 1
+    while not hit and time.monotonic() < end:
+        for pid in pids(VICTIMS[victim]):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+            hit += 1
+        time.sleep(0.01)
+    return hit
