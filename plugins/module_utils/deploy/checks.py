@@ -191,9 +191,7 @@ def try_kernel() -> list[str]:
             "table bridge sf { chain c { type filter hook forward priority 0; }; }\n"
         )
         if not works("nft", "-f", "-", text=rules):
-            found.append(
-                "The kernel cannot filter with nftables in inet and bridge: load nf_tables and nf_conntrack."
-            )
+            found.append("The kernel cannot filter with nftables in inet and bridge: load nf_tables and nf_conntrack.")
     return found
 
 

@@ -80,6 +80,15 @@ def running_mark(pid: int) -> str | None:
     return next((variable[len(prefix) :].decode() for variable in variables if variable.startswith(prefix)), None)
 
 
+def settled_mark(pid: int) -> str | None:
+    """The mark of a process that may have been forked a moment ago and not yet become its program."""
+    for _ in range(20):
+        if (mark := running_mark(pid)) is not None:
+            return mark
+        time.sleep(0.05)
+    return None
+
+
 def answers(service: dict[str, Any]) -> bool:
     """Whether the program accepts connections where it should. True when nothing was said about it."""
     if service["ready_socket"]:
@@ -89,7 +98,10 @@ def answers(service: dict[str, Any]) -> bool:
             return True
         return False
     if service["ready_port"]:
-        with contextlib.suppress(OSError), socket.create_connection((service["ready_address"], service["ready_port"]), 2):
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection((service["ready_address"], service["ready_port"]), 2),
+        ):
             return True
         return False
     return True
@@ -135,7 +147,7 @@ def converge(manager: Manager, service: dict[str, Any], check_mode: bool) -> Out
         outcome.actions.append(f"{name}: started")
         if not check_mode:
             manager.start(service)
-    elif running_mark(pid) != service["environment"][MARK]:
+    elif settled_mark(pid) != service["environment"][MARK]:
         outcome.actions.append(f"{name}: restarted")
         if not check_mode:
             manager.restart(service)
