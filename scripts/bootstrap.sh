@@ -38,7 +38,7 @@ find_python() {
 
 # Names what is missing, one package a line, with one look at dpkg.
 missing_packages() {
-    wanted="python3 python3-venv e2fsprogs openssh-client qemu-utils ca-certificates"
+    wanted="python3 python3-venv e2fsprogs openssh-client qemu-utils ca-certificates gcc libc6-dev python3-dev pkg-config libvirt-dev"
     if command -v dpkg-query >/dev/null 2>&1; then
         # shellcheck disable=SC2086
         present=$(dpkg-query -W -f '${db:Status-Status}:${Package}:\n' $wanted 2>/dev/null | grep '^installed:' || true)
@@ -46,7 +46,7 @@ missing_packages() {
             case $present in *":$package:"*) ;; *) printf '%s\n' "$package" ;; esac
         done
     else
-        for program in mkfs.ext4 ssh qemu-img; do
+        for program in mkfs.ext4 ssh qemu-img gcc pkg-config; do
             command -v "$program" >/dev/null 2>&1 || printf '%s\n' "$program"
         done
     fi

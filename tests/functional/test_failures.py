@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import keystoneauth1.exceptions
+import libvirt
 import openstack
 import pytest
 
@@ -142,9 +144,8 @@ def test_killed_in_the_middle_of_boot_and_delete(site: Site, victim: str, delay_
     hit += kill(victim)
     assert hit, f"no {victim} was there to kill"
     wait_for("the server is gone", lambda: eventually(lambda: cloud.compute.find_server(guest.id) is None), 90)
-    domains = subprocess.run(["virsh", "-c", "qemu:///system", "list", "--all", "--uuid"],
-                             capture_output=True, text=True, check=True)  # fmt: skip
-    assert guest.id not in domains.stdout
+    with contextlib.closing(libvirt.open("qemu:///system")) as host:
+        assert guest.id not in {domain.UUIDString() for domain in host.listAllDomains()}
     assert not Path(f"/var/lib/stratiform/host/instances/{guest.id}").exists()
 
 
