@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import os
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +15,7 @@ import openstack
 import pytest
 
 from tests.functional.guests import Site, delete_server, unique, wait_for
+from tests.functional.processes import VICTIMS, kill
 
 
 def truncated_qcow2(folder: Path) -> Path:
@@ -93,20 +92,6 @@ def test_fifty_at_once_against_a_quota_of_ten(cloud: openstack.connection.Connec
             cloud.network.delete_network(network)
 
 
-def pids(pattern: str) -> list[int]:
-    """Processes whose command line holds `pattern`, and that belong to the cloud's control plane."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue
-            if pattern in line:
-                found.append(int(entry.name))
-    return found
-
-
 def eventually(call: Callable[[], object], timeout_s: float = 30) -> object:
     """Calls until the API answers: it may be restarting."""
     end = time.monotonic() + timeout_s
@@ -117,14 +102,6 @@ def eventually(call: Callable[[], object], timeout_s: float = 30) -> object:
             if time.monotonic() > end:
                 raise
             time.sleep(0.5)
-
-
-VICTIMS = {
-    "api": "uwsgi",
-    "engine": "-m api engine",
-    "playbook": "warm_client.py /run/stratiform/",
-    "worker": "/usr/lib/stratiform/ansible_collections/stratiform/cloud/plugins/worker/resident.py",
-}
 
 
 @pytest.mark.parametrize("delay_s", [0.05, 0.4])
@@ -147,17 +124,3 @@ def test_killed_in_the_middle_of_boot_and_delete(site: Site, victim: str, delay_
     with contextlib.closing(libvirt.open("qemu:///system")) as host:
         assert guest.id not in {domain.UUIDString() for domain in host.listAllDomains()}
     assert not Path(f"/var/lib/stratiform/host/instances/{guest.id}").exists()
-
-
-def kill(victim: str) -> int:
-    """SIGKILL to every process of that kind, once there is one (a playbook's may be over already); how many it hit."""
-    hit, end = 0, time.monotonic() + 1
-    while not hit and time.monotonic() < end:
-        for pid in pids(VICTIMS[victim]):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-            hit += 1
-        time.sleep(0.01)
-    return hit

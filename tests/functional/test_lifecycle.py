@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.functional.guests import Guest, Site, wait_for
+from tests.functional.processes import VICTIMS, pids
 
 
 @pytest.fixture(scope="module")
@@ -97,3 +100,35 @@ def test_ports_are_active_and_down_as_their_taps_are(guest: Guest) -> None:
     finally:
         subprocess.run(["ip", "link", "set", tap, "up"], check=True)
     wait_for("the port is ACTIVE again", lambda: net.get_port(port.id).status == "ACTIVE", 15)
+
+
+@contextlib.contextmanager
+def restarted_host(server_id: str, folder: Path) -> Iterator[None]:
+    """What a power failure leaves: another boot id, and neither a guest's process nor the worker of before."""
+    boot_id = folder / "boot_id"
+    boot_id.write_text(f"{uuid.uuid4()}\n")
+    subprocess.run(["mount", "--bind", str(boot_id), "/proc/sys/kernel/random/boot_id"], check=True)
+    try:
+        for pid in [*pids(VICTIMS["worker"]), qemu_pid(server_id)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        yield
+    finally:
+        subprocess.run(["umount", "/proc/sys/kernel/random/boot_id"], check=True)
+
+
+def test_after_the_hosts_restart_its_servers_return_as_configured(site: Site, guest: Guest, tmp_path: Path) -> None:
+    boot_id = "cat /proc/sys/kernel/random/boot_id"
+    with site.guest("blue", floating=False) as stopped:
+        guest.cloud.compute.stop_server(stopped.id)
+        stopped.wait_status("SHUTOFF")
+        before = guest.run(boot_id)
+
+        def returned() -> bool:
+            now = guest.ssh(boot_id)
+            return now.returncode == 0 and now.stdout != before
+
+        with restarted_host(guest.id, tmp_path):
+            wait_for("the server returns", returned, 120, 1)
+        guest.wait_status("ACTIVE")
+        assert stopped.show().status == "SHUTOFF"
