@@ -36,9 +36,12 @@ find_python() {
     return 1
 }
 
-# Names what is missing, one package a line, with one look at dpkg.
+# What every verb needs: Python and what libvirt's binding is built with, and the programs that make the first image.
+BASICS="python3 python3-venv gcc libc6-dev python3-dev pkg-config libvirt-dev e2fsprogs openssh-client qemu-utils ca-certificates"
+
+# missing_packages PACKAGE...: names what is missing, one a line, with one look at dpkg.
 missing_packages() {
-    wanted="python3 python3-venv e2fsprogs openssh-client qemu-utils ca-certificates gcc libc6-dev python3-dev pkg-config libvirt-dev"
+    wanted=$*
     if command -v dpkg-query >/dev/null 2>&1; then
         # shellcheck disable=SC2086
         present=$(dpkg-query -W -f '${db:Status-Status}:${Package}:\n' $wanted 2>/dev/null | grep '^installed:' || true)
@@ -52,8 +55,9 @@ missing_packages() {
     fi
 }
 
-install_missing() {
-    missing=$(missing_packages | tr '\n' ' ')
+# need PACKAGE...: installs those that are missing, and says so first.
+need() {
+    missing=$(missing_packages "$@" | tr '\n' ' ')
     [ -n "${missing% }" ] || return 0
     say "This machine lacks: $missing"
     if ! command -v apt-get >/dev/null 2>&1; then
@@ -88,7 +92,8 @@ link_collection() {
 
 bootstrap() {
     mkdir -p "$ROOT/.ansible"
-    install_missing
+    # shellcheck disable=SC2086
+    need $BASICS
     make_environment
     link_collection
 }

@@ -22,7 +22,7 @@ RunModule = Callable[..., dict[str, Any]]
 PROGRAMS = {
     HOST_PYTHON: "python3 python3-libvirt python3-pyroute2",
     "bridge": "iproute2",
-    "busybox": "busybox",
+    "busybox": "busybox-static",
     "conntrack": "conntrack",
     "dnsmasq": "dnsmasq-base",
     "ip": "iproute2",
