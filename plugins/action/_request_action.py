@@ -90,7 +90,7 @@ class RequestActionBase(ActionBase):
         if worker is not None:
             with worker:
                 result = self._run_by_worker(worker, module_name, section)
-            if not result.pop("unknown_module", False):
+            if result is not None and not result.pop("unknown_module", False):
                 return result
         return self._execute_module(module_name=f"{COLLECTION}.{module_name}", module_args=section, task_vars=task_vars)
 
@@ -103,8 +103,11 @@ class RequestActionBase(ActionBase):
             return None
         return _connect(os.environ.get("STRATIFORM_WORKER_SOCKET", WORKER_SOCKET))
 
-    def _run_by_worker(self, worker: socket.socket, module_name: str, section: dict[str, Any]) -> dict[str, Any]:
-        """Send one call to the worker and wait for its result, however long the module takes."""
+    def _run_by_worker(self, worker: socket.socket, module_name: str, section: dict[str, Any]) -> dict[str, Any] | None:
+        """Send one call to the worker and wait for its result, however long the module takes.
+
+        None when the worker died over it: the module is then run in the ordinary way, since modules converge.
+        """
         call = {
             "op": "run",
             "module": module_name,
@@ -117,12 +120,10 @@ class RequestActionBase(ActionBase):
             worker.sendall(json.dumps(call).encode() + b"\n")
             with worker.makefile("rb") as answers:
                 line = answers.readline()
-        except OSError as error:
-            raise AnsibleActionFail(
-                f"The host's resident worker broke off ({error.strerror}): run the job again."
-            ) from error
+        except OSError:
+            return None
         if not line.endswith(b"\n"):
-            raise AnsibleActionFail("The host's resident worker ended before it answered: run the job again.")
+            return None
         result = json.loads(line, cls=get_module_decoder(SERIALIZATION_PROFILE, Direction.MODULE_TO_CONTROLLER))
         return dict(result)
 
