@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -62,9 +63,9 @@ class ServerAction(Action):
         """Whether the job has lost its object."""
         return server.deleted or server.task_state == DELETING
 
+    @abstractmethod
     def sections(self, session: Session, job: Job, server: Server) -> plans.Sections:
         """The request document's sections by host."""
-        raise NotImplementedError
 
     def succeeded(self, session: Session, job: Job, outcome: Outcome) -> None:
         server = server_of(session, job)
