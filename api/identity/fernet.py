@@ -2,6 +2,8 @@
 
 Every process reads the keys again when the folder changes, so a rotation needs no restart. A staged key is known
 everywhere before it signs anything, which is what makes a rotation over several hosts safe.
+
+The engine imports this with the room's service and reads no token, so `cryptography` is loaded on use.
 """
 
 from __future__ import annotations
@@ -10,10 +12,12 @@ import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from typing import TYPE_CHECKING
 
 from api.config import settings
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
 
 MAX_ACTIVE_KEYS = 3
 STAGED = 0
@@ -57,6 +61,8 @@ def encrypt(payload: bytes) -> str:
 
 def decrypt(token: str) -> bytes | None:
     """A token's payload, or None when no key of ours made it."""
+    from cryptography.fernet import InvalidToken
+
     try:
         padded = token.encode("ascii") + b"=" * (-len(token) % 4)
         return _crypt().decrypt(padded)
@@ -76,6 +82,8 @@ _lock = threading.Lock()
 
 
 def _crypt() -> MultiFernet:
+    from cryptography.fernet import Fernet, MultiFernet
+
     global _loaded
     path = folder()
     changed_ns = path.stat().st_mtime_ns
@@ -106,6 +114,8 @@ def _make_folder(path: Path) -> None:
 
 
 def _write_key(path: Path, number: int) -> None:
+    from cryptography.fernet import Fernet
+
     temporary = path / f".{number}.new"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:

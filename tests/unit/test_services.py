@@ -33,6 +33,11 @@ def test_the_engine_loads_no_http(tmp_path: Path) -> None:
     assert not modules & {"flask", "oslo_policy", "oslo_config", "jsonschema_rs", "alembic", "requests", "argon2"}
 
 
+def test_identity_without_http_loads_no_cryptography(tmp_path: Path) -> None:
+    modules = loaded("import api.identity.service", tmp_path)
+    assert not modules & {"flask", "werkzeug", "oslo_policy", "jsonschema_rs", "argon2", "bcrypt", "cryptography"}
+
+
 @pytest.mark.parametrize(
     ("override", "expected"), [("", False), ('"identity:list_users": "http://policy.test/"\n', True)]
 )
