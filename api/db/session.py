@@ -25,6 +25,43 @@ def _dumps(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
+class Write:
+    """A write transaction under way: `session`, and its two ends. After either one it is over, also when that fails."""
+
+    def __init__(self, session: Session, release: Callable[[], None]) -> None:
+        self.session = session
+        self._release = release
+
+    def commit(self) -> None:
+        """Stores everything, then calls what `after_commit` asked for; when storing fails, nothing was stored."""
+        try:
+            self.session.commit()
+        except BaseException:
+            self.session.rollback()
+            raise
+        finally:
+            self._end()
+        for hook in self.session.info.pop("after_commit", []):
+            hook()
+
+    def rollback(self) -> None:
+        """Stores nothing."""
+        try:
+            self.session.rollback()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        try:
+            self.session.close()
+        finally:
+            self._release()
+
+
+def _nothing() -> None:
+    """PostgreSQL lets writers in side by side."""
+
+
 class Database:
     """One process's connections to the database at `url` (an SQLAlchemy URL)."""
 
@@ -49,37 +86,49 @@ class Database:
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
         """A read transaction: a consistent view, never committed. What was loaded can be read after its end."""
-        with Session(self.engine, expire_on_commit=False, autoflush=False) as session:
+        with self.begin_read() as session:
             yield session
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Session]:
         """A write transaction: committed at the end, rolled back by an exception. Keep it short: no work inside it."""
-        with self._queue(), Session(self._write_engine, expire_on_commit=False) as session:
-            try:
-                yield session
-                session.commit()
-            except BaseException:
-                session.rollback()
-                raise
-        for hook in session.info.pop("after_commit", []):
-            hook()
+        write = self.begin_write()
+        try:
+            yield write.session
+        except BaseException:
+            write.rollback()
+            raise
+        write.commit()
 
-    def _queue(self) -> contextlib.AbstractContextManager[None]:
-        return self._queued() if self.is_sqlite else contextlib.nullcontext()
+    def begin_read(self) -> Session:
+        """A read transaction that the caller closes."""
+        return Session(self.engine, expire_on_commit=False, autoflush=False)
 
-    @contextlib.contextmanager
-    def _queued(self) -> Iterator[None]:
-        with self._writers:
-            if self._lock_path is None:
-                yield
-                return
+    def begin_write(self) -> Write:
+        """A write transaction that the caller commits or rolls back, and must do so soon: others wait for it."""
+        release = self._take_turn() if self.is_sqlite else _nothing
+        return Write(Session(self._write_engine, expire_on_commit=False), release)
+
+    def _take_turn(self) -> Callable[[], None]:
+        """Waits for the writers before this one; gives what lets the next one in."""
+        self._writers.acquire()
+        if self._lock_path is None:
+            return self._writers.release
+        descriptor = -1
+        try:
             descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                yield
-            finally:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except BaseException:
+            if descriptor >= 0:
                 os.close(descriptor)
+            self._writers.release()
+            raise
+
+        def release() -> None:
+            os.close(descriptor)
+            self._writers.release()
+
+        return release
 
     def dispose(self) -> None:
         """Closes all connections."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import TypeVar
 
 from flask import g
 from sqlalchemy.orm import Session
 
-from api.db.session import database
+from api.db.session import Write, database
 from api.http.context import Context
 from api.http.faults import Unauthorized
 
@@ -39,7 +38,7 @@ def context() -> Context:
 def read_session() -> Session:
     """This request's read transaction, opened at first use and closed with the request."""
     if "read_session" not in g:
-        g.read_session = _stack().enter_context(database().read())
+        g.read_session = database().begin_read()
     session: Session = g.read_session
     return session
 
@@ -49,42 +48,25 @@ def write_session() -> Session:
 
     SQLite has one writer at a time: validate, hash and compute before the first call.
     """
-    if "write_session" not in g:
-        g.write_stack = contextlib.ExitStack()
-        g.write_session = g.write_stack.enter_context(database().write())
-    session: Session = g.write_session
-    return session
-
-
-def _stack() -> contextlib.ExitStack:
-    if "read_stack" not in g:
-        g.read_stack = contextlib.ExitStack()
-    stack: contextlib.ExitStack = g.read_stack
-    return stack
-
-
-class _Rollback(Exception):
-    """Ends a write transaction without committing."""
+    if "write" not in g:
+        g.write = database().begin_write()
+    write: Write = g.write
+    return write.session
 
 
 def finish_write(*, commit: bool) -> None:
     """Commits or rolls back the request's write transaction, if it has one."""
-    stack: contextlib.ExitStack | None = g.pop("write_stack", None)
-    g.pop("write_session", None)
-    if stack is None:
+    write: Write | None = g.pop("write", None)
+    if write is None:
         return
     if commit:
-        stack.close()
-        return
-    with contextlib.suppress(_Rollback):
-        error = _Rollback()
-        if not stack.__exit__(_Rollback, error, None):
-            raise error
+        write.commit()
+    else:
+        write.rollback()
 
 
 def finish_read() -> None:
     """Ends the request's read transaction, if it has one."""
-    stack: contextlib.ExitStack | None = g.pop("read_stack", None)
-    g.pop("read_session", None)
-    if stack is not None:
-        stack.close()
+    session: Session | None = g.pop("read_session", None)
+    if session is not None:
+        session.close()
