@@ -1,6 +1,6 @@
 # The verbs of this repository. `make help` explains them.
 .DEFAULT_GOAL := help
-.PHONY: help cloud test lint molecule bench destroy
+.PHONY: help cloud test lint molecule bench interop destroy
 
 help:  ## Show the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ molecule:  ## Deploy on a host with systemd, twice, and verify it with a guest
 
 bench:  ## Measure the running cloud (tests/benchmarks)
 	@sh scripts/bench
+
+interop:  ## Run the certification's tests: SERVICE=identity|image|compute|network|volume|object, or LIST=file
+	@sh scripts/interop
 
 destroy:  ## Remove everything that `make cloud` made
 	@sh scripts/destroy

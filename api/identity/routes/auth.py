@@ -31,7 +31,6 @@ def _subject(rule: str) -> tokens.Subject:
     try:
         subject = tokens.validate(token)
     except tokens.InvalidToken:
-        policy.authorize(context(), rule, {"target.token.user_id": None})
         raise NotFound("Failed to validate token") from None
     policy.authorize(context(), rule, {"target.token.user_id": subject.payload.user_id})
     return subject

@@ -46,4 +46,5 @@ def test_a_token_can_be_checked_and_revoked_by_its_holder(cloud: Any) -> None:
     assert cloud.other.get(TOKENS, headers=own).status_code == 403
     assert cloud.member.delete(TOKENS, headers=own).status_code == 204
     assert cloud.admin.get(TOKENS, headers=own).status_code == 404
+    assert cloud.other.get(TOKENS, headers=own).status_code == 404
     assert cloud.member.get(TOKENS, headers=own).status_code == 401

@@ -1,0 +1,1 @@
+"""The certification's own tests (Tempest), run against a running cloud: `make interop SERVICE=compute`."""
