@@ -19,13 +19,13 @@ from api.image.schemas import IMAGE, TAG
 from api.image.views import image_view
 
 
-@blueprint.get("/v2/images")
+@blueprint.get("/v2/images", strict_slashes=True)  # an empty id is no image, and not the list
 def index() -> Response:
     policy.authorize(context(), "get_images")
     return json_response(list_images(read_session(), context()))
 
 
-@blueprint.post("/v2/images")
+@blueprint.post("/v2/images", strict_slashes=True)
 def create() -> Response:
     body = json_body()
     for name in body:

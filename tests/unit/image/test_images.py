@@ -268,3 +268,8 @@ def test_what_clients_read_of_the_service(cloud: Any) -> None:
     assert cloud.member.get("/image/v2/info/import").json["import-methods"]["value"] == []
     assert cloud.member.get("/image/v2/info/stores").status_code == 404
     assert cloud.anonymous.get("/image/v2/schemas/image").status_code == 401
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
+def test_an_empty_id_names_no_image(cloud: Any, method: str) -> None:
+    assert cloud.member.request(method, "/image/v2/images/").status_code == 404
