@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 PATCH = "application/openstack-images-v2.1-json-patch"
 HOSTILE = [
     "{{ lookup('pipe','touch /tmp/x') }}", "{% for x in y %}", "a\"b'c", "line\nbreak", "🦆 emoji", "../../etc/passwd",
