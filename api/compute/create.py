@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from api.compute import flavors, history, images, keypairs, quotas, scheduler
+from api.compute import aggregates, flavors, hints, history, images, keypairs, quotas, scheduler
 from api.compute.models import BUILDING, SCHEDULING, SPAWNING, Flavor, Server, ServerTag
 from api.db.base import new_uuid, utcnow
 from api.http import policy
@@ -68,15 +68,14 @@ def create(session: Session, context: Context, request: Request) -> list[Server]
     quotas.check_metadata(session, project_id, len(request.metadata))
     count = quotas.check_servers(session, project_id, lowest=request.count_min, count=request.count_max,
                                  vcpus=flavor.vcpus, ram_mb=flavor.ram_mb)  # fmt: skip
-    if "group" in request.hints:
-        raise BadRequest(f"Instance group {request.hints['group']} could not be found.")
     keypair = _keypair(session, context, request.key_name)
     plugs = _plugs(session, context, request, count)
-    states = placement.candidates(session)
+    states = aggregates.candidates(session)
     _check_target(states, request)
     wanted = scheduler.Wanted(
         resources={VCPU: flavor.vcpus, MEMORY_MB: flavor.ram_mb, DISK_GB: images.disk_gb(flavor, picture)},
         zone=request.zone, host=request.host, image_properties=picture["properties"], building=_building(session),
+        **hints.wishes(session, context, request.hints, flavor.extra_specs, count),
     )  # fmt: skip
     zones = {state.host: state.availability_zone for state in states}
     servers = _rows(session, context, request, flavor, picture, keypair, count)
@@ -103,7 +102,7 @@ def _place(session: Session, context: Context, servers: list[Server], states: li
                 for server, host in zip(servers, hosts, strict=True):
                     placement.claim(session, server.id, host, wanted.resources, context)
         except placement.NoCapacity:
-            states = placement.candidates(session)
+            states = aggregates.candidates(session)
         else:
             return hosts
     raise scheduler.NoValidHost({state.host: "others were quicker; try again" for state in states})
@@ -187,7 +186,8 @@ def _rows(
             image_id=request.image_id, image=picture, flavor_id=flavor.id, flavor=flavors.snapshot(flavor),
             key_name=request.key_name, keypair=keypair, meta=request.metadata, user_data=request.user_data,
             config_drive=request.config_drive, pinned_zone=request.zone, scheduler_hints=request.hints,
-            availability_zone=request.zone or "", reservation_id=reservation, launch_index=index,
+            group_id=request.hints.get("group"), availability_zone=request.zone or "", reservation_id=reservation,
+            launch_index=index,
             access_ip_v4=request.access_ip_v4, access_ip_v6=request.access_ip_v6, disk_config=request.disk_config,
             trusted_certificates=request.trusted_certificates, vm_state=BUILDING, task_state=SCHEDULING,
             created_at=now, updated_at=now,

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from api.compute import aggregates
 from api.compute.models import BUILDING, ComputeService, Server
 from api.config import settings
 from api.db.base import utcnow
@@ -54,20 +55,21 @@ class ServiceView:
 def services(session: Session, *, host: str | None = None, binary: str | None = None) -> list[ServiceView]:
     """One nova-compute a compute host; the engine schedules and conducts, so a control host has those two."""
     said = {(row.host, row.binary): row for row in session.scalars(select(ComputeService))}
-    now, found = utcnow(), []
+    now, found, zones = utcnow(), [], aggregates.zones_by_host(session)
     for one in list_hosts(session):
         binaries = ((COMPUTE,) if "compute" in one.groups else ()) + (
             CONTROL_BINARIES if "control" in one.groups else ()
         )
         for name in binaries:
             if (host is None or host == one.name) and (binary is None or binary == name):
-                found.append(_service(one, name, said.get((one.name, name)), now))
+                found.append(_service(one, name, said.get((one.name, name)), zones.get(one.name), now))
     return sorted(found, key=lambda view: (view.binary, view.host))
 
 
-def _service(host: Host, binary: str, row: ComputeService | None, now: datetime.datetime) -> ServiceView:
+def _service(host: Host, binary: str, row: ComputeService | None, zone: str | None,
+             now: datetime.datetime) -> ServiceView:  # fmt: skip
     identity = uuid.uuid5(_NAMESPACE, f"{binary}@{host.name}")
-    zone = placement.zone_of(host) if binary == COMPUTE else "internal"
+    zone = zone or placement.zone_of(host) if binary == COMPUTE else "internal"
     return ServiceView(
         str(identity), zlib.crc32(identity.bytes) & 0x7FFFFFFF, binary, host.name, zone, host.is_up(now),
         bool(row and row.disabled), row.disabled_reason if row else None, bool(row and row.forced_down),

@@ -151,6 +151,7 @@ class Server(Base):
     availability_zone: Mapped[str] = mapped_column(default="")
     pinned_zone: Mapped[str | None]
     scheduler_hints: Mapped[Json] = mapped_column(default=dict)
+    group_id: Mapped[str | None] = mapped_column(index=True)
     reservation_id: Mapped[str]
     launch_index: Mapped[int] = mapped_column(default=0)
     access_ip_v4: Mapped[str] = mapped_column(default="")

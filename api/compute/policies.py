@@ -12,7 +12,8 @@ _ANY = "@"
 
 _BY_CHECK: dict[str, tuple[str, ...]] = {
     _ADMIN: (
-        "os-aggregates:index",
+        "os-aggregates:add_host", "os-aggregates:create", "os-aggregates:delete", "os-aggregates:index",
+        "os-aggregates:remove_host", "os-aggregates:set_metadata", "os-aggregates:show", "os-aggregates:update",
         "os-extended-server-attributes", "os-flavor-access", "os-flavor-access:add_tenant_access",
         "os-flavor-access:remove_tenant_access", "os-flavor-extra-specs:create", "os-flavor-extra-specs:delete",
         "os-flavor-extra-specs:update", "os-flavor-manage:create", "os-flavor-manage:delete",
@@ -21,6 +22,7 @@ _BY_CHECK: dict[str, tuple[str, ...]] = {
         "os-instance-actions:events", "os-instance-actions:events:details", "os-lock-server:unlock:unlock_override",
         "os-quota-sets:delete", "os-quota-sets:update", "os-services:delete", "os-services:list",
         "os-services:update", "os-availability-zone:detail", "servers:allow_all_filters",
+        "os-server-groups:index:all_projects",
         "servers:create:forced_host", "servers:create:requested_destination", "servers:detail:get_all_tenants",
         "servers:index:get_all_tenants", "servers:show:host_status", "limits:other_project", "os-used-limits",
     ),
@@ -29,12 +31,13 @@ _BY_CHECK: dict[str, tuple[str, ...]] = {
         "os-server-tags:update", "os-server-tags:update_all", "server-metadata:create", "server-metadata:delete",
         "server-metadata:update", "server-metadata:update_all", "servers:create", "servers:create:attach_network",
         "servers:create:trusted_certs", "servers:delete", "servers:reboot", "servers:start", "servers:stop",
-        "servers:update", "os-console-output",
+        "servers:update", "os-console-output", "os-server-groups:create", "os-server-groups:delete",
     ),
     _READER: (
         "ips:index", "ips:show", "os-attach-interfaces:list", "os-attach-interfaces:show",
         "os-flavor-extra-specs:index", "os-flavor-extra-specs:show", "os-instance-actions:list",
         "os-instance-actions:show", "os-quota-sets:detail", "os-quota-sets:show", "os-security-groups:list",
+        "os-server-groups:index", "os-server-groups:show",
         "os-server-tags:index", "os-server-tags:show", "server-metadata:index", "server-metadata:show",
         "servers:detail", "servers:index", "servers:show", "servers:show:flavor-extra-specs",
     ),

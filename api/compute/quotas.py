@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
+from api.compute.group_models import ServerGroup
 from api.compute.models import KeyPair, Quota, Server
 from api.http.faults import BadRequest, Forbidden
 
@@ -48,6 +49,8 @@ def usage_of(session: Session, project_id: str, user_id: str | None = None) -> d
     ).where(Server.project_id == project_id, Server.deleted.is_(False))
     instances, cores, ram = session.execute(query).one()
     used = {"instances": int(instances), "cores": int(cores), "ram": int(ram)}
+    groups = select(func.count()).select_from(ServerGroup).where(ServerGroup.project_id == project_id)
+    used["server_groups"] = int(session.scalar(groups) or 0)
     if user_id is not None:
         used["key_pairs"] = int(
             session.scalar(select(func.count()).select_from(KeyPair).where(KeyPair.user_id == user_id)) or 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from api.compute import flavors, keypairs, metadata, observers, quotas
+from api.compute import flavors, keypairs, metadata, observers, quotas, server_groups
 from api.compute.models import Server
 from api.db.events import subscribe as hear
 from api.http.faults import Conflict
@@ -32,6 +32,7 @@ def _project_goes(session: Session, project_id: str) -> None:
         raise Conflict(f"Project {project_id} still has {count} servers. Delete them first.")
     quotas.reset(session, project_id)
     flavors.forget_project(session, project_id)
+    server_groups.forget_project(session, project_id)
 
 
 def _user_goes(session: Session, user_id: str) -> None:

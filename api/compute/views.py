@@ -134,7 +134,7 @@ def _detail(server: Shown, ports: list[PortView], tags: list[str], look: Look,
         body["host_status"] = host_status.get(server.host, "UNKNOWN") if server.host else ""
     _later_attributes(body, server, tags, version)
     if look.groups and version >= versions.SERVER_GROUPS:
-        body["server_groups"] = []
+        body["server_groups"] = [server.group_id] if server.group_id else []
     return body
 
 

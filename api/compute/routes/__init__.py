@@ -2,6 +2,7 @@
 
 from api.compute.routes import (  # noqa: F401
     actions,
+    aggregates,
     extensions,
     flavors,
     hosts,
@@ -9,6 +10,7 @@ from api.compute.routes import (  # noqa: F401
     metadata,
     quotas,
     records,
+    server_groups,
     servers,
     versions,
 )

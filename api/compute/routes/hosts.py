@@ -1,4 +1,4 @@
-"""/os-services, /os-hypervisors, /os-availability-zone, and /os-aggregates to read: clients ask what a host is in."""
+"""/os-services, /os-hypervisors, /os-availability-zone."""
 
 from __future__ import annotations
 
@@ -267,10 +267,3 @@ def list_zones_detail() -> Response:
             }  # fmt: skip
         body.append({"zoneName": name, "zoneState": {"available": _is_open(views)}, "hosts": by_host})
     return answer({"availabilityZoneInfo": body})
-
-
-@blueprint.get(f"{V2}/os-aggregates")
-def list_aggregates() -> Response:
-    """Hosts are grouped by the inventory's availability zones alone: there are no aggregates, and none can be made."""
-    policy.authorize(context(), "os_compute_api:os-aggregates:index")
-    return answer({"aggregates": []})

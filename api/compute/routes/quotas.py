@@ -103,7 +103,8 @@ def show_limits() -> Response:
     if not at_least(2, 39):
         absolute["maxImageMeta"] = limits["metadata_items"]
     absolute |= {"totalInstancesUsed": used["instances"], "totalCoresUsed": used["cores"],
-                 "totalRAMUsed": used["ram"], "totalServerGroupsUsed": 0}  # fmt: skip
+                 "totalRAMUsed": used["ram"],
+                 "totalServerGroupsUsed": used["server_groups"]}  # fmt: skip
     if microversion() < versions.NO_PROXIES:
         absolute |= {"totalSecurityGroupsUsed": 0, "totalFloatingIpsUsed": 0}
     return answer({"limits": {"rate": [], "absolute": absolute}})

@@ -136,6 +136,6 @@ def test_versions_are_negotiated_by_both_headers(ready: Any) -> None:
 
 def test_proxies_and_absent_resources_are_404(ready: Any) -> None:
     for version in ("2.1", "2.96"):
-        for name in ("images", "os-networks", "os-floating-ips", "os-volumes", "os-server-groups"):
+        for name in ("images", "os-networks", "os-floating-ips", "os-volumes"):
             assert at(ready.member, version).get(f"/compute/v2.1/{name}").status_code == 404
     assert ready.member.get("/compute/v2.1/extensions/os-keypairs").json["extension"]["alias"] == "os-keypairs"

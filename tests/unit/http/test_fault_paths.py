@@ -36,6 +36,8 @@ BODIES: dict[str, Any] = {
     "POST /compute/v2.1/flavors/<flavor_id>/action": {"removeTenantAccess": {"tenant": UNKNOWN}},
     "POST /compute/v2.1/flavors/<flavor_id>/os-extra_specs": {"extra_specs": {"a": "b"}},
     "PUT /compute/v2.1/flavors/<flavor_id>/os-extra_specs/<key>": {UNKNOWN: "b"},
+    "PUT /compute/v2.1/os-aggregates/<id_>": {"aggregate": {"name": "x"}},
+    "POST /compute/v2.1/os-aggregates/<id_>/action": {"add_host": {"host": "x"}},
     "PUT /compute/v2.1/os-quota-sets/<project_id>": {"quota_set": {"cores": 3}},
     "PUT /compute/v2.1/os-services/<which>": {"status": "disabled"},
     "PUT /compute/v2.1/servers/<server_id>": {"server": {"name": "x"}},
