@@ -16,11 +16,17 @@ VICTIMS = {
 
 
 def pids(pattern: str) -> list[int]:
-    """Processes whose command line holds `pattern`, and that belong to the cloud's control plane."""
+    """Processes whose command line holds `pattern`, and that belong to the control plane of the cloud on this machine.
+
+    Not those of clouds in containers on it, which show here too: they have PIDs of their own.
+    """
     found = []
+    own = os.stat("/proc/self/ns/pid").st_ino
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
+                if (entry / "ns/pid").stat().st_ino != own:
+                    continue
                 line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             except OSError:
                 continue

@@ -37,6 +37,8 @@ class Cloud:
         if microversion:
             headers["OpenStack-API-Version"] = f"{service} {microversion}"
         url = path if path.startswith("http") else urljoin(self.endpoint(service), path)
+        # A connection that the proxy closed meanwhile is made again: only one on which nothing was sent.
+        options.setdefault("connect_retries", 5 if method == "GET" else 0)
         answer: Response = self.session.request(url, method, raise_exc=False, headers=headers, **options)
         return answer
 
