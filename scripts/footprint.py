@@ -1,4 +1,9 @@
-"""Print what the control plane uses: memory (PSS, which counts shared pages once) and CPU at rest."""
+"""Print what the control plane uses: memory (PSS, which counts shared pages once) and CPU at rest.
+
+Counted are the processes of the cloud that is deployed on this very host: those that its process manager started, which
+bear their unit's name in the environment (STRATIFORM_UNIT), what these started, and a supervisord that runs them.
+Guests, libvirtd and dnsmasq are not the control plane; other clouds in containers on this machine are not this one.
+"""
 
 from __future__ import annotations
 
@@ -7,50 +12,75 @@ import os
 import re
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 BUDGET_MB = 300
 BUDGET_CPU_PERCENT = 1.0
-# Programs of ours by a part of their command line; what they started belongs to them, but not guests or dnsmasq.
 PROGRAMS = {
-    "API and streams": "/etc/stratiform/uwsgi.ini",
-    "engine": "-m api engine",
-    "public port (haproxy)": "/etc/stratiform/haproxy.cfg",
-    "worker": "plugins/worker/resident.py",
-    "metadata": "plugins/worker/metadata_agent.py",
+    "stratiform-api": "API and streams",
+    "stratiform-engine": "engine",
+    "stratiform-haproxy": "public port (haproxy)",
+    "stratiform-worker": "worker",
+    "stratiform-metadata": "metadata",
+    "supervisord": "supervisord",
 }
-NOT_OURS = re.compile(r"qemu-system|dnsmasq|libvirtd")
+"""What is counted, by unit; supervisord is there where systemd is not PID 1."""
+NOT_COUNTED = ("qemu-system-x86_64", "dnsmasq", "libvirtd")
 
 
-def processes() -> dict[int, tuple[int, str]]:
-    """Every process: its parent and its command line."""
+@dataclass(frozen=True)
+class Process:
+    """A process as /proc shows it; `unit` is empty for one that no unit of the cloud's own started by itself."""
+
+    pid: int
+    parent: int
+    command: str
+    program: str
+    unit: str
+
+
+def pid_namespace(pid: int | str) -> str:
+    return os.readlink(f"/proc/{pid}/ns/pid")
+
+
+def processes() -> dict[int, Process]:
+    """Every process of this host by its id, without those of containers on it."""
     found = {}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
+    here = pid_namespace("self")
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        folder = Path("/proc", name)
         try:
-            parent = int(entry.joinpath("stat").read_text().rpartition(")")[2].split()[1])
-            found[int(entry.name)] = (
-                parent,
-                entry.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"),
-            )
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended meanwhile
+            if pid_namespace(name) != here:
+                continue
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            environment = (folder / "environ").read_bytes()
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue  # it ended meanwhile, or is none of this user's business
+        unit = re.search(rb"(?:^|\0)STRATIFORM_UNIT=([^:\0]*)", environment)
+        found[int(name)] = Process(
+            int(name), parent, " ".join(words).strip(), os.path.basename(words[0]), unit[1].decode() if unit else ""
+        )
     return found
 
 
-def members() -> dict[str, list[int]]:
-    """The process ids of each program, with what it started."""
+def members() -> dict[str, list[Process]]:
+    """The processes of each program of the cloud, with what they started."""
     everything = processes()
-    result: dict[str, list[int]] = {name: [] for name in PROGRAMS}
-    for pid in everything:
-        at = pid
-        while at in everything and not NOT_OURS.search(everything[at][1]):
-            name = next((name for name, part in PROGRAMS.items() if part in everything[at][1]), None)
-            if name is not None:
-                result[name].append(pid)
-                break
-            at = everything[at][0]
+    result: dict[str, list[Process]] = {unit: [] for unit in PROGRAMS}
+    managers: dict[int, Process] = {}
+    for process in everything.values():
+        at: Process | None = process
+        while at is not None and at.program not in NOT_COUNTED and at.unit not in PROGRAMS:
+            at = everything.get(at.parent)
+        if at is None or at.program in NOT_COUNTED:
+            continue
+        result[at.unit].append(process)
+        parent = everything.get(process.parent)
+        if parent is not None and "supervisord" in parent.command and not parent.unit:
+            managers[parent.pid] = parent
+    result["supervisord"] = list(managers.values())
     return result
 
 
@@ -75,12 +105,12 @@ def cpu_ticks(pids: list[int]) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--seconds", type=float, default=4, help="how long to watch the CPU")
     parser.add_argument("--check", action="store_true", help="fail when a budget is exceeded")
     options = parser.parse_args()
     programs = members()
-    everybody = [pid for pids in programs.values() for pid in pids]
+    everybody = [process.pid for found in programs.values() for process in found]
     if not everybody:
         print("No process of the control plane runs on this machine.")
         return 1
@@ -89,10 +119,12 @@ def main() -> int:
     cpu = (cpu_ticks(everybody) - before) / os.sysconf("SC_CLK_TCK") / options.seconds * 100
     print("\nThe control plane uses")
     total = 0.0
-    for name, pids in programs.items():
-        memory = sum(map(pss_kb, pids)) / 1024
+    for unit, found in programs.items():
+        if not found and unit == "supervisord":
+            continue
+        memory = sum(pss_kb(process.pid) for process in found) / 1024
         total += memory
-        print(f"  {name:<24} {memory:7.1f} MB  {len(pids)} processes")
+        print(f"  {PROGRAMS[unit]:<24} {memory:7.1f} MB  {len(found)} processes")
     print(
         f"  {'together':<24} {total:7.1f} MB of {BUDGET_MB} MB; "
         f"{cpu:.1f} % of a core at rest (budget {BUDGET_CPU_PERCENT:.0f} %)"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.functional.guests import Guest, Site, wait_for
-from tests.functional.processes import VICTIMS, pids
+from tests.functional.processes import pids
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def restarted_host(server_id: str, folder: Path) -> Iterator[None]:
     boot_id.write_text(f"{uuid.uuid4()}\n")
     subprocess.run(["mount", "--bind", str(boot_id), "/proc/sys/kernel/random/boot_id"], check=True)
     try:
-        for pid in [*pids(VICTIMS["worker"]), qemu_pid(server_id)]:
+        for pid in [*pids("worker"), qemu_pid(server_id)]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         yield

@@ -36,8 +36,10 @@ def is_ours(pid: str) -> str:
     """The command of a process of the cloud, else nothing.
 
     What a managed service started carries its mark in the environment; a command line that merely mentions us (an
-    editor's) is no evidence.
+    editor's) is no evidence. What runs in a container on this host belongs to the container's own cloud.
     """
+    if os.readlink(f"/proc/{pid}/ns/pid") != os.readlink("/proc/self/ns/pid"):
+        return ""
     with open(f"/proc/{pid}/cmdline", "rb") as file:
         words = file.read().decode(errors="replace").rstrip("\0").split("\0")
     with open(f"/proc/{pid}/environ", "rb") as file:

@@ -64,9 +64,9 @@ def choose_manager(wanted: str, run_command: Callable[..., tuple[int, str, str]]
 
 
 def mark_of(service: dict[str, Any]) -> str:
-    """The fingerprint that a running process of this service carries in its environment."""
+    """What a running process of this service carries in its environment: its name and a fingerprint."""
     text = json.dumps({key: service[key] for key in RUNNING_KEYS}, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return f"{service['name']}:{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def running_mark(pid: int) -> str | None:
