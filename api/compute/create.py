@@ -13,7 +13,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from api.compute import aggregates, flavors, hints, history, images, keypairs, quotas, scheduler
-from api.compute.models import BUILDING, SCHEDULING, SPAWNING, Flavor, Server, ServerTag
+from api.compute.models import Flavor, Server, ServerTag
+from api.compute.states import BUILDING, SCHEDULING, SPAWNING
 from api.db.base import new_uuid, utcnow
 from api.http import policy
 from api.http.context import Context

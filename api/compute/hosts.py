@@ -13,7 +13,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from api.compute import aggregates
-from api.compute.models import BUILDING, ComputeService, Server
+from api.compute.models import ComputeService, Server
+from api.compute.states import BUILDING
 from api.config import settings
 from api.db.base import utcnow
 from api.db.hosts import Host, list_hosts

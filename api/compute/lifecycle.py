@@ -1,4 +1,4 @@
-"""What tenants do to servers that exist: start, stop, reboot, lock, update, delete. Each asks for a state or a job."""
+"""Servers that exist: found, guarded by lock and state, locked, updated, deleted. Power is in power.py."""
 
 from __future__ import annotations
 
@@ -9,18 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api.compute import create, history, quotas
-from api.compute.models import (
-    BY_USER,
-    COMMANDS,
-    DELETED,
-    DELETING,
-    POWERING_OFF,
-    POWERING_ON,
-    REBOOTING,
-    REBOOTING_HARD,
-    Server,
-    ServerTag,
-)
+from api.compute.models import Server, ServerTag
+from api.compute.states import COMMANDS, DELETED, DELETING
 from api.db.base import utcnow
 from api.db.events import announce
 from api.http import policy
@@ -52,9 +42,9 @@ def for_change(session: Session, context: Context, server_id: str, rule: str) ->
     return server
 
 
-def _check(context: Context, server: Server, command: str, shown: str) -> None:
-    """409 when the server is locked, or in a state in which `command` is impossible."""
-    _check_lock(context, server)
+def check(context: Context, server: Server, command: str, shown: str | None = None) -> None:
+    """409 when the server is locked, or in a state in which `command` is impossible. `shown` is its name for people."""
+    check_lock(context, server)
     vm_states, task_states = COMMANDS[command]
     attribute = None
     if server.vm_state not in vm_states:
@@ -62,38 +52,13 @@ def _check(context: Context, server: Server, command: str, shown: str) -> None:
     elif server.task_state not in task_states:
         attribute, state = "task_state", str(server.task_state)
     if attribute:
-        raise Conflict(f"Cannot '{shown}' instance {server.id} while it is in {attribute} {state}")
+        raise Conflict(f"Cannot '{shown or command}' instance {server.id} while it is in {attribute} {state}")
 
 
-def _check_lock(context: Context, server: Server) -> None:
+def check_lock(context: Context, server: Server) -> None:
+    """409 when the server is locked, but for admins."""
     if server.locked_by and not context.is_admin:
         raise Conflict(f"Instance {server.id} is locked")
-
-
-def start(session: Session, context: Context, server: Server) -> None:
-    """os-start."""
-    _check(context, server, "start", "start")
-    server.move(server.vm_state, task_state=POWERING_ON)
-    history.begin(session, context, server, "start", "compute.server.start")
-
-
-def stop(session: Session, context: Context, server: Server) -> None:
-    """os-stop."""
-    _check(context, server, "stop", "stop")
-    if server.host is None:
-        raise Conflict(f"Instance {server.id} is not ready")
-    server.stopped_by = BY_USER
-    server.move(server.vm_state, task_state=POWERING_OFF)
-    history.begin(session, context, server, "stop", "compute.server.stop")
-
-
-def reboot(session: Session, context: Context, server: Server, *, hard: bool) -> None:
-    """reboot: a soft one asks the guest and becomes a hard one when it does not follow."""
-    _check(context, server, "reboot_hard" if hard else "reboot", "reboot")
-    if server.host is None:
-        raise Conflict(f"Instance {server.id} is not ready")
-    server.move(server.vm_state, task_state=REBOOTING_HARD if hard else REBOOTING)
-    history.begin(session, context, server, "reboot", "compute.server.reboot", {"type": "hard" if hard else "soft"})
 
 
 def delete(session: Session, context: Context, server: Server) -> None:
@@ -101,7 +66,7 @@ def delete(session: Session, context: Context, server: Server) -> None:
 
     Asked again while it is being deleted, nothing happens.
     """
-    _check_lock(context, server)
+    check_lock(context, server)
     if server.task_state == DELETING:
         return
     detached = network.detach_ports(session, server.id, by=network.origin(context))
@@ -123,26 +88,28 @@ def gone(session: Session, server: Server) -> None:
     announce(session, "server.deleted", server_id=server.id)
 
 
-def lock(context: Context, server: Server, reason: str | None) -> None:
+def lock(session: Session, context: Context, server: Server, reason: str | None) -> None:
     """lock: nobody but admins changes the server until it is unlocked."""
     if server.locked_by == "admin" and not context.is_admin:
         raise Conflict(f"Instance {server.id} is locked")
     server.locked_by = "owner" if server.project_id == context.project_id and not context.is_admin else "admin"
     server.locked_reason = reason
     server.updated_at = utcnow()
+    history.begin(session, context, server, "lock")
 
 
-def unlock(context: Context, server: Server) -> None:
+def unlock(session: Session, context: Context, server: Server) -> None:
     """unlock: an admin's lock only by an admin."""
     if server.locked_by == "admin":
         policy.authorize(context, "os_compute_api:os-lock-server:unlock:unlock_override")
     server.locked_by = server.locked_reason = None
     server.updated_at = utcnow()
+    history.begin(session, context, server, "unlock")
 
 
 def update(context: Context, server: Server, changes: dict[str, Any]) -> None:
     """PUT /servers/{id}: `changes` by column."""
-    _check_lock(context, server)
+    check_lock(context, server)
     if "hostname" in changes:
         changes["hostname"] = create.hostname_of(changes["hostname"], server.id)
     for name, value in changes.items():
@@ -172,6 +139,6 @@ def set_tags(context: Context, server: Server, tags: list[str]) -> None:
 
 
 def _check_records(context: Context, server: Server, shown: str) -> None:
-    _check_lock(context, server)
+    check_lock(context, server)
     if server.task_state == DELETING:
         raise Conflict(f"Cannot '{shown}' instance {server.id} while it is in task_state {DELETING}")

@@ -1,4 +1,4 @@
-"""Compute's tables, and the state machine of servers as data."""
+"""Compute's tables. The state machine of servers is in states.py."""
 
 from __future__ import annotations
 
@@ -8,51 +8,8 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from api.compute.states import BUILDING, ERROR, NOSTATE, TRANSITIONS, status_of
 from api.db.base import Base, Json, new_uuid, utcnow
-
-BUILDING, ACTIVE, STOPPED, ERROR, DELETED = "building", "active", "stopped", "error", "deleted"
-SCHEDULING, SPAWNING, DELETING = "scheduling", "spawning", "deleting"
-POWERING_ON, POWERING_OFF = "powering-on", "powering-off"
-REBOOTING, REBOOTING_HARD = "rebooting", "rebooting_hard"
-
-TRANSITIONS: dict[str, set[str]] = {
-    BUILDING: {ACTIVE, STOPPED, ERROR, DELETED},
-    ACTIVE: {STOPPED, ERROR, DELETED},
-    STOPPED: {ACTIVE, ERROR, DELETED},
-    ERROR: {ACTIVE, STOPPED, DELETED},
-    DELETED: set(),
-}
-"""vm_state -> the vm_states that may follow."""
-
-STATUSES: dict[str, dict[str | None, str]] = {
-    BUILDING: {None: "BUILD"},
-    ACTIVE: {None: "ACTIVE", REBOOTING: "REBOOT", REBOOTING_HARD: "HARD_REBOOT"},
-    STOPPED: {None: "SHUTOFF", REBOOTING_HARD: "HARD_REBOOT"},
-    ERROR: {None: "ERROR", REBOOTING_HARD: "HARD_REBOOT"},
-    DELETED: {None: "DELETED"},
-}
-"""vm_state -> task_state -> status; None is every task_state not named (compute API guide, "Server Concepts")."""
-
-COMMANDS: dict[str, tuple[frozenset[str], frozenset[str | None]]] = {
-    "start": (frozenset({STOPPED}), frozenset({None})),
-    "stop": (frozenset({ACTIVE, ERROR}), frozenset({None})),
-    "reboot": (frozenset({ACTIVE}), frozenset({None})),
-    "reboot_hard": (frozenset({ACTIVE, STOPPED, ERROR}), frozenset({None, REBOOTING})),
-}
-"""What a tenant may ask for -> the vm_states and task_states in which it is possible."""
-
-NOSTATE, RUNNING, PAUSED, SHUTDOWN, CRASHED, SUSPENDED = 0, 1, 3, 4, 6, 7
-POWER_STATES = {"nostate": NOSTATE, "running": RUNNING, "paused": PAUSED, "shutdown": SHUTDOWN, "crashed": CRASHED}
-"""The modules' words -> the API's numbers."""
-
-BY_USER, BY_GUEST, BY_HOST = "user", "guest", "host"
-"""Who stopped a server: a host that restarts starts again what it stopped itself, and nothing else."""
-
-
-def status_of(vm_state: str, task_state: str | None) -> str:
-    """The one word that the API shows."""
-    by_task = STATUSES[vm_state]
-    return by_task.get(task_state, by_task[None])
 
 
 def instance_name(number: int) -> str:
@@ -121,7 +78,11 @@ class Server(Base):
     """A server: what was asked for, where it is, and how it does.
 
     `flavor`, `image` and `keypair` are copies of the time of creation: the originals may change or go. `detached` are
-    the ports that a deletion still has to take off the host.
+    the ports that a deletion still has to take off the host. `root_disk` is the disk's file name in the server's
+    directory: what makes the disk anew (rebuild, resize) makes a new file, so that a repeated job converges.
+    `rescue` is the disk that a rescued server boots from, `shelved` the image that a shelved one returns from, `resize`
+    what a resize began with and leads to. `secret` is the administrator's password, encrypted, until the guest
+    was told.
     """
 
     __tablename__ = "servers"
@@ -167,6 +128,12 @@ class Server(Base):
     vnc_port: Mapped[int | None]
     fault: Mapped[Json | None]
     detached: Mapped[list[Any]] = mapped_column(default=list)
+    root_disk: Mapped[str] = mapped_column(default="disk", server_default="disk")
+    rescue: Mapped[Json | None]
+    shelved: Mapped[Json | None]
+    resize: Mapped[Json | None]
+    secret: Mapped[str | None]
+    guest_password: Mapped[str | None]
     deleted: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime.datetime] = mapped_column(default=utcnow)
     updated_at: Mapped[datetime.datetime] = mapped_column(default=utcnow, index=True)
@@ -243,4 +210,25 @@ class ComputeService(Base):
     disabled_reason: Mapped[str | None]
     forced_down: Mapped[bool] = mapped_column(default=False)
     boot_id: Mapped[str | None]
+    updated_at: Mapped[datetime.datetime | None]
+
+
+class Migration(Base):
+    """A server's way to another size or host, for operators. Flavors by number, as Nova shows their internal ids."""
+
+    __tablename__ = "migrations"
+    __table_args__ = (Index("ix_migrations_server_id", "server_id"), {"sqlite_autoincrement": True})
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(unique=True, default=new_uuid)
+    server_id: Mapped[str]
+    project_id: Mapped[str | None]
+    user_id: Mapped[str | None]
+    type: Mapped[str]
+    status: Mapped[str]
+    source_host: Mapped[str | None]
+    target_host: Mapped[str | None]
+    old_flavor: Mapped[int | None]
+    new_flavor: Mapped[int | None]
+    created_at: Mapped[datetime.datetime] = mapped_column(default=utcnow)
     updated_at: Mapped[datetime.datetime | None]

@@ -11,20 +11,24 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api.compute import history
-from api.compute.models import (
+from api.compute.models import ComputeService, Server
+from api.compute.states import (
     ACTIVE,
     BY_GUEST,
     BY_HOST,
     BY_USER,
     CRASHED,
+    ON_HOST_RUNNING,
+    PAUSED,
     POWER_STATES,
     POWERING_OFF,
     POWERING_ON,
+    RESCUED,
+    RESIZED,
     RUNNING,
     SHUTDOWN,
     STOPPED,
-    ComputeService,
-    Server,
+    SUSPENDED,
 )
 from api.engine.actions import observe
 
@@ -73,8 +77,9 @@ def host_restarted(session: Session, host: str, message: dict[str, Any]) -> None
 def bring_back(session: Session, host: str) -> None:
     """Starts again what should run on a host: what was running when it went, and what it stopped itself."""
     for server in _servers_on(session, host):
-        if server.vm_state == ACTIVE or (server.vm_state == STOPPED and server.stopped_by == BY_HOST):
-            server.move(server.vm_state, task_state=POWERING_ON)
+        if server.vm_state in ON_HOST_RUNNING or (server.vm_state == STOPPED and server.stopped_by == BY_HOST):
+            # A paused guest's memory went with the host: it runs again from its disk.
+            server.move(ACTIVE if server.vm_state == PAUSED else server.vm_state, task_state=POWERING_ON)
             history.observed(session, server, "start", "The host restarted.", "compute.server.converge")
 
 
@@ -100,20 +105,20 @@ def _restarted(session: Session, host: str, facts: dict[str, Any]) -> bool:
 def _apply(session: Session, server: Server, word: str, reason: str) -> None:
     """Brings a server's row to what its guest is, or the guest to what the tenant asked for."""
     power_state = POWER_STATES.get(word, 0)
-    if server.vm_state == ACTIVE:
-        if power_state in _OFF or word == "nostate":
-            _stopped(session, server, power_state or SHUTDOWN, reason)
-        elif power_state and power_state != server.power_state:
+    off = power_state in _OFF or word == "nostate"
+    if server.vm_state in (ACTIVE, PAUSED) and off:
+        _stopped(session, server, power_state or SHUTDOWN, reason)
+    elif server.vm_state in (ACTIVE, RESCUED, RESIZED):
+        if power_state and power_state != server.power_state:
             server.power_state = power_state
-    elif server.vm_state == STOPPED and power_state == RUNNING:
-        if server.stopped_by == BY_USER:
-            server.move(STOPPED, task_state=POWERING_OFF)
-            history.observed(session, server, "stop", "The guest was running though it was stopped by its user.",
-                             "compute.server.stop")  # fmt: skip
-        else:
-            server.power_state, server.stopped_by = RUNNING, None
-            server.move(ACTIVE)
-            history.observed(session, server, "start", "The guest was started on its host.")
+    elif server.vm_state == STOPPED and power_state == RUNNING and server.stopped_by == BY_USER:
+        server.move(STOPPED, task_state=POWERING_OFF)
+        history.observed(session, server, "stop", "The guest was running though it was stopped by its user.",
+                         "compute.server.stop")  # fmt: skip
+    elif server.vm_state in (STOPPED, PAUSED, SUSPENDED) and power_state == RUNNING:
+        server.power_state, server.stopped_by = RUNNING, None
+        server.move(ACTIVE)
+        history.observed(session, server, "start", "The guest was started on its host.")
 
 
 def _stopped(session: Session, server: Server, power_state: int, reason: str) -> None:

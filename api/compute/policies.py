@@ -32,6 +32,8 @@ _BY_CHECK: dict[str, tuple[str, ...]] = {
         "server-metadata:update", "server-metadata:update_all", "servers:create", "servers:create:attach_network",
         "servers:create:trusted_certs", "servers:delete", "servers:reboot", "servers:start", "servers:stop",
         "servers:update", "os-console-output", "os-server-groups:create", "os-server-groups:delete",
+        "os-pause-server:pause", "os-pause-server:unpause",
+        "os-suspend-server:suspend", "os-suspend-server:resume", "servers:trigger_crash_dump",
     ),
     _READER: (
         "ips:index", "ips:show", "os-attach-interfaces:list", "os-attach-interfaces:show",

@@ -13,7 +13,8 @@ from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from api.compute import versions
-from api.compute.models import DELETED, STATUSES, Server, ServerTag
+from api.compute.models import Server, ServerTag
+from api.compute.states import DELETED, STATUSES
 from api.http import policy
 from api.http.context import Context
 from api.http.faults import BadRequest, Forbidden

@@ -136,3 +136,5 @@ LOCK = Schema({
     "properties": {"lock": {"type": ["object", "null"], "additionalProperties": False, "properties": {
         "locked_reason": TEXT | {"type": "string", "minLength": 1}}}},
 })  # fmt: skip
+ANYTHING = Schema({"type": "object"})
+"""For actions whose value clients fill as they like: `null`, `{}`, text."""

@@ -12,7 +12,8 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from api.compute import hosts, versions
-from api.compute.models import Server, ServerTag, instance_name, status_of
+from api.compute.models import Server, ServerTag, instance_name
+from api.compute.states import status_of
 from api.config import settings
 from api.http import policy
 from api.http.context import Context

@@ -66,6 +66,9 @@ options:
             type: str
             choices: [virtio, scsi, sata, ide]
             default: virtio
+          boot_order:
+            description: Place in the order in which the firmware tries the drives. By default that of the list.
+            type: int
       interfaces:
         description: Network interfaces on taps that exist.
         type: list
@@ -93,6 +96,10 @@ options:
         description: Whether the guest has a screen, served by VNC on 127.0.0.1.
         type: bool
         default: false
+      guest_agent:
+        description: Whether the guest has a channel for QEMU's guest agent.
+        type: bool
+        default: false
       metadata:
         description: Names and values kept with the definition, for people who look at the host.
         type: dict
@@ -103,9 +110,17 @@ options:
         choices: [auto, kvm, qemu]
         default: auto
       power_state:
-        description: Desired power state. Without it the guest stays as it is.
+        description:
+          - Desired power state. Without it the guest stays as it is.
+          - C(suspended) means off, with its memory in a file from which C(running) goes on.
         type: str
-        choices: [running, shutdown, paused]
+        choices: [running, shutdown, paused, suspended]
+      unless_mark:
+        description: I(power_state) is left alone when the reboot with this mark has been done.
+        type: str
+      interrupt:
+        description: Mark of a non-maskable interrupt that the guest gets once.
+        type: str
       shutdown_timeout_s:
         description: Seconds that a guest has to shut itself down before its power is taken. 0 takes it at once.
         type: int
@@ -190,6 +205,7 @@ DISK_OPTIONS = {
     "device": {"type": "str", "choices": ["disk", "cdrom"], "default": "disk"},
     "format": {"type": "str", "choices": ["qcow2", "raw"], "default": "qcow2"},
     "bus": {"type": "str", "choices": ["virtio", "scsi", "sata", "ide"], "default": "virtio"},
+    "boot_order": {"type": "int"},
 }
 INTERFACE_OPTIONS = {
     "port_id": {"type": "str"},
@@ -212,9 +228,12 @@ DOMAIN_OPTIONS = {
     "interfaces": {"type": "list", "elements": "dict", "default": [], "options": INTERFACE_OPTIONS},
     "console_log": {"type": "path"},
     "vnc": {"type": "bool", "default": False},
+    "guest_agent": {"type": "bool", "default": False},
     "metadata": {"type": "dict", "default": {}},
     "virt_type": {"type": "str", "choices": ["auto", "kvm", "qemu"], "default": "auto"},
-    "power_state": {"type": "str", "choices": ["running", "shutdown", "paused"]},
+    "power_state": {"type": "str", "choices": ["running", "shutdown", "paused", "suspended"]},
+    "unless_mark": {"type": "str"},
+    "interrupt": {"type": "str"},
     "shutdown_timeout_s": {"type": "int", "default": 60},
     "reboot": {"type": "dict", "options": REBOOT_OPTIONS},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

@@ -1,13 +1,14 @@
 """Compute's API. Importing the modules hangs their handlers into the one blueprint."""
 
 from api.compute.routes import (  # noqa: F401
-    actions,
     aggregates,
     extensions,
     flavors,
     hosts,
     keypairs,
     metadata,
+    power_actions,
+    query_actions,
     quotas,
     records,
     server_groups,

@@ -20,6 +20,7 @@ TCG_CACHE_MIB = 32
 # The least processor of x86-64-v2, which distributions ask for. Emulating all that QEMU knows slows a boot down.
 EMULATED_CPU = "Nehalem"
 BUS_PREFIXES = {"virtio": "vd", "scsi": "sd", "sata": "sd", "ide": "hd"}
+AGENT_CHANNEL = "org.qemu.guest_agent.0"
 # What XML 1.0 can't hold, beside line breaks and tabs, which a title must not hold either.
 _CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _LINE_BREAKS = re.compile(r"[\r\n\t]+")
@@ -83,6 +84,7 @@ def managed_view(xml: str) -> dict[str, Any]:
         "interfaces": [_interface_view(interface) for interface in devices.findall("interface")],
         "console_log": None if log is None else log.get("file"),
         "vnc": devices.find("graphics[@type='vnc']") is not None,
+        "guest_agent": devices.find(f"channel/target[@name='{AGENT_CHANNEL}']") is not None,
     }
 
 
@@ -98,18 +100,23 @@ def marks_element(xml: str) -> ET.Element | None:
     return ET.fromstring(xml).find(f"metadata/{{{MARKS_NAMESPACE}}}marks")
 
 
-def reboot_outcome(xml: str, mark: str) -> str | None:
-    """The outcome of the reboot with this mark, when it has been done."""
+def mark_outcome(xml: str, action: str, mark: str) -> str | None:
+    """The outcome of the action with this mark, when it has been done; None when it has not."""
     marks = marks_element(xml)
-    done = None if marks is None else marks.find(f"{{{MARKS_NAMESPACE}}}reboot")
-    return done.get("outcome") if done is not None and done.get("mark") == mark else None
+    done = None if marks is None else marks.find(f"{{{MARKS_NAMESPACE}}}{action}")
+    return done.get("outcome", "") if done is not None and done.get("mark") == mark else None
 
 
-def reboot_marks(mark: str, outcome: str) -> str:
-    """The content of the marks' element after a reboot. The last reboot is enough: jobs of a server come in order."""
+def with_mark(xml: str, action: str, mark: str, outcome: str) -> str:
+    """The content of the marks' element with one more; the last one of each kind is enough, as jobs have an order."""
     # Libvirt puts the element and its children into the namespace itself.
     marks = ET.Element("marks")
-    ET.SubElement(marks, "reboot", mark=clean(mark), outcome=outcome)
+    known = marks_element(xml)
+    for done in [] if known is None else known:
+        name = done.tag.rpartition("}")[2]
+        if name != action:
+            ET.SubElement(marks, name, dict(done.attrib))
+    ET.SubElement(marks, action, mark=clean(mark), outcome=outcome)
     return ET.tostring(marks, encoding="unicode")
 
 
@@ -169,6 +176,9 @@ def _devices(devices: ET.Element, spec: dict[str, Any]) -> None:
     if spec.get("vnc"):
         graphics = ET.SubElement(devices, "graphics", type="vnc", port="-1", autoport="yes")
         ET.SubElement(graphics, "listen", type="address", address="127.0.0.1")
+    if spec.get("guest_agent"):
+        channel = ET.SubElement(devices, "channel", type="unix")
+        ET.SubElement(channel, "target", type="virtio", name=AGENT_CHANNEL)
     rng = ET.SubElement(devices, "rng", model="virtio")
     _text(rng, "backend", "/dev/urandom", model="random")
     ET.SubElement(devices, "memballoon", model="virtio")
@@ -185,7 +195,7 @@ def _disk(devices: ET.Element, disk: dict[str, Any], position: int, counts: dict
     ET.SubElement(element, "target", dev=prefix + letter, bus=disk["bus"])
     if disk["device"] == "cdrom":
         ET.SubElement(element, "readonly")
-    ET.SubElement(element, "boot", order=str(position + 1))
+    ET.SubElement(element, "boot", order=str(disk.get("boot_order") or position + 1))
 
 
 def _interface(devices: ET.Element, interface: dict[str, Any]) -> None:
@@ -210,6 +220,7 @@ def _disk_view(disk: ET.Element) -> dict[str, Any]:
         "path": _attribute(disk, "source", "file"),
         "format": _attribute(disk, "driver", "type"),
         "bus": _attribute(disk, "target", "bus"),
+        "boot_order": int(_attribute(disk, "boot", "order") or 0),
     }
 
 

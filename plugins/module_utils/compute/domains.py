@@ -88,7 +88,9 @@ class _Host:
         if wanted and how is None:
             if self._change(*_reboot_difference(spec)):
                 how = guest.reboot(wanted["type"], wanted["mark"], wanted["timeout_s"])
-        elif spec["power_state"] is not None:
+        elif spec["interrupt"]:
+            self._interrupt(spec, guest)
+        elif spec["power_state"] is not None and not self._is_past(spec, guest):
             current = guest.power_state()
             if self._change(f"guest {spec['id']}", {"power_state": current}, {"power_state": spec["power_state"]}):
                 how = guest.set_power(spec["power_state"], spec["shutdown_timeout_s"]) or how
@@ -128,12 +130,25 @@ class _Host:
                 )
             self.outcome.record(spec["id"], power_state="nostate", vnc_port=None, outcome=None)
 
+    def _interrupt(self, spec: dict[str, Any], guest: power.Guest) -> None:
+        done = _mark(guest, "interrupt", spec["interrupt"]) is not None
+        if self._change(f"interrupt of guest {spec['id']}", {"mark": spec["interrupt"] if done else None},
+                        {"mark": spec["interrupt"]}):  # fmt: skip
+            guest.interrupt(spec["interrupt"])
+
+    @staticmethod
+    def _is_past(spec: dict[str, Any], guest: power.Guest) -> bool:
+        """Whether the reboot that comes after this step has been done already."""
+        return bool(spec["unless_mark"]) and _mark(guest, "reboot", spec["unless_mark"]) is not None
+
     @staticmethod
     def _earlier_reboot(spec: dict[str, Any], guest: power.Guest) -> str | None:
         """The outcome of the wanted reboot when it has been done; it may have been broken off before the start."""
-        if not spec["reboot"]:
-            return None
-        return domain_xml.reboot_outcome(guest.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), spec["reboot"]["mark"])
+        return _mark(guest, "reboot", spec["reboot"]["mark"]) if spec["reboot"] else None
+
+
+def _mark(guest: power.Guest, action: str, mark: str) -> str | None:
+    return domain_xml.mark_outcome(guest.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), action, mark)
 
 
 def _reboot_difference(spec: dict[str, Any]) -> tuple[str, Any, Any]:

@@ -12,7 +12,7 @@ POLL_S = 0.2
 # A guest that boots may not listen to the power button yet: press it again.
 PRESS_AGAIN_S = 10.0
 DESTROY_ATTEMPTS = 4
-OFF = ("shutdown", "crashed", "nostate")
+OFF = ("shutdown", "crashed", "nostate", "suspended")
 
 
 class Guest:
@@ -22,8 +22,9 @@ class Guest:
         self.domain = domain
 
     def power_state(self) -> str:
-        """The observed power state: running, shutdown, paused, crashed or nostate."""
-        return states.power_state(self.domain.state()[0])
+        """The observed power state: running, shutdown, suspended (to a file), paused, crashed or nostate."""
+        state = states.power_state(self.domain.state()[0])
+        return "suspended" if state == "shutdown" and self.domain.hasManagedSaveImage() else state
 
     def start(self, paused: bool = False) -> None:
         """Start a guest that is off."""
@@ -38,13 +39,24 @@ class Guest:
             return None
         if desired == "shutdown":
             return self.shut_down(shutdown_timeout_s)
-        if current in OFF:
+        if desired == "suspended":
+            self.suspend()
+        elif current in OFF:
             self.start(paused=desired == "paused")
         elif desired == "paused":
             self.domain.suspend()
         else:
             self.domain.resume()
         return None
+
+    def suspend(self) -> None:
+        """Save the guest's memory to a file that its next start goes on from; it will run then."""
+        self.domain.managedSave(libvirt.VIR_DOMAIN_SAVE_RUNNING)
+
+    def interrupt(self, mark: str) -> None:
+        """Send a non-maskable interrupt. The mark is left before, so that a guest never gets a second one."""
+        self.leave_mark("interrupt", mark)
+        self.domain.injectNMI()
 
     def shut_down(self, timeout_s: int) -> str:
         """Ask the guest to shut down; after the timeout, or at once when it is 0, take its power."""
@@ -80,13 +92,16 @@ class Guest:
         return True
 
     def power_off(self) -> None:
-        """Take the guest's power. A QEMU that waits for a slow disk may need more than one attempt."""
+        """Take the guest's power, or its saved memory. A QEMU that waits for a slow disk may need several attempts."""
+        if self.power_state() == "suspended":
+            self.domain.managedSaveRemove(0)
+            return
         for attempt in range(1, DESTROY_ATTEMPTS + 1):
             try:
                 self.domain.destroy()
                 return
             except libvirt.libvirtError as error:
-                if self.power_state() == "shutdown":
+                if self.power_state() in ("shutdown", "suspended"):
                     return
                 if attempt == DESTROY_ATTEMPTS or error.get_error_code() != libvirt.VIR_ERR_SYSTEM_ERROR:
                     raise
@@ -99,21 +114,23 @@ class Guest:
         and only that.
         """
         outcome = "soft" if kind == "soft" and self.ask_to_shut_down(timeout_s) else "hard"
-        if self.power_state() not in OFF or self.power_state() == "crashed":
+        if self.power_state() not in OFF or self.power_state() in ("crashed", "suspended"):
             self.power_off()
-        self.domain.setMetadata(
-            libvirt.VIR_DOMAIN_METADATA_ELEMENT,
-            domain_xml.reboot_marks(mark, outcome),
-            "stratiform-marks",
-            domain_xml.MARKS_NAMESPACE,
-            libvirt.VIR_DOMAIN_AFFECT_CONFIG,
-        )
+        self.leave_mark("reboot", mark, outcome)
         self.start()
         return outcome
 
+    def leave_mark(self, action: str, mark: str, outcome: str = "") -> None:
+        """Keep with the definition that an action was done; the last one of each kind is enough."""
+        marks = domain_xml.with_mark(self.domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), action, mark, outcome)
+        self.domain.setMetadata(
+            libvirt.VIR_DOMAIN_METADATA_ELEMENT, marks, "stratiform-marks", domain_xml.MARKS_NAMESPACE,
+            libvirt.VIR_DOMAIN_AFFECT_CONFIG,
+        )  # fmt: skip
+
     def remove(self) -> None:
         """Power off and undefine, with all that libvirt keeps beside the definition."""
-        if self.power_state() != "shutdown":
+        if self.power_state() not in ("shutdown", "suspended"):
             self.power_off()
         try:
             self.domain.undefineFlags(
