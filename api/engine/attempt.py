@@ -39,6 +39,9 @@ def settle(db: Database, owner: str, claim: Claim, hosts: list[str], ended: Ende
             jobs.succeed(session, job, Outcome(ended.results))
         elif (again := _again_at(job, failure, ended, stopped)) is not None:
             jobs.put_back(session, job, failure, again)
+        elif ended.interrupted and stopped is None:
+            sentence = "The run was interrupted each time it was tried, until the operation's time was over. Try again."
+            jobs.fail(session, job, Failure("engine", sentence, results=ended.results))
         else:
             jobs.fail(session, job, failure)
         done = job.state == DONE

@@ -9,6 +9,7 @@ import contextlib
 import importlib
 import json
 import os
+import signal
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -23,6 +24,8 @@ from ansible.plugins import loader as plugins
 from ansible.template import Templar
 from ansible.utils.collection_loader import _collection_finder
 from ansible.vars.manager import VariableManager
+
+from api.engine import processes
 
 COLLECTION = "stratiform.cloud"
 CONNECTION_VARIABLES = (
@@ -103,10 +106,13 @@ def _parsing_apart() -> Iterator[None]:
 
     def parse_apart(text: bytes, content_id: object) -> Any:
         reader, writer = os.pipe()
+        parent = os.getpid()
         pid = os.fork()
         if pid == 0:
             code = 1
             try:
+                os.close(reader)  # else it would wait for itself when its parent is killed before it has read
+                processes.end_with_parent(signal.SIGKILL, parent)
                 with os.fdopen(writer, "w") as pipe:
                     json.dump(parse(text, content_id), pipe)
                 code = 0
@@ -136,10 +142,6 @@ def _note_parent() -> None:
 
 def _end_with_parent() -> None:
     """Ansible's workers leave the run's process group, so they must learn otherwise that it was killed."""
-    import signal
-
-    from api.engine import processes
-
     processes.end_with_parent(signal.SIGTERM, _parent)
 
 

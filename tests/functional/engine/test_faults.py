@@ -60,22 +60,32 @@ def calls_out_of_turn(bench: Bench) -> list[str]:
     return wrong
 
 
+def interrupted(bench: Bench) -> int:
+    """How many jobs needed more than one attempt."""
+    with bench.db.read() as session:
+        return session.scalar(select(func.count()).select_from(Job).where(Job.attempts > 1)) or 0
+
+
 def test_no_job_is_lost_or_stuck(tmp_path: Path) -> None:
     dice = random.Random(SEED)
     killed: Counter[str] = Counter()
     job_ids: list[str] = []
+
+    def feed() -> None:
+        """Jobs end while something else is waited for, so there must always come new ones."""
+        while unfinished(bench) < 6:
+            number = len(job_ids)
+            pause = dice.uniform(0, 0.4)
+            job_ids.append(bench.add(resource=f"r{number % 7}", locks=[f"lock{dice.randrange(4)}"], sleep_s=pause))
+
     with bench_maker(tmp_path) as make:
         bench = make()
         bench.start()
-        while sum(killed.values()) < FAULTS:
-            while unfinished(bench) < 6:
-                number = len(job_ids)
-                pause = dice.uniform(0, 0.4)
-                job_ids.append(
-                    bench.add(resource=f"r{number % 7}", locks=[f"lock{dice.randrange(4)}"], sleep_s=pause)
-                )
+        # Kills that hit between two runs try little: go on until enough have hit one.
+        while sum(killed.values()) < FAULTS or interrupted(bench) < FAULTS // 5:
+            feed()
             if dice.random() < 0.8:  # else: while things are starting
-                bench.until(lambda: "client" in victims(bench))
+                bench.until(lambda: feed() or "client" in victims(bench), 300)
             time.sleep(dice.uniform(0, 0.5))
             choice = victims(bench)
             kind = dice.choice(sorted(choice))
@@ -88,7 +98,7 @@ def test_no_job_is_lost_or_stuck(tmp_path: Path) -> None:
                 bench.engines[-1].wait()
                 bench.start()
         for job_id in job_ids:
-            job = bench.wait(job_id, 120)
+            job = bench.wait(job_id, 300)
             reason = f"seed {SEED}, {dict(killed)}: {job.error}"
             assert job.state == "done" or (job.state == "failed" and job.error and job.error["message"]), reason
             told = [outcome["what"] for outcome in bench.outcomes(job_id)]
@@ -98,9 +108,7 @@ def test_no_job_is_lost_or_stuck(tmp_path: Path) -> None:
         with bench.db.read() as session:
             assert session.scalar(select(func.count()).select_from(JobLock)) == 0
         bench.engines[-1].terminate()
-        assert bench.engines[-1].wait(15) == 0
-        bench.until(lambda: not bench.processes(), 5)
-        hit = sum(bench.job(job_id).attempts > 1 for job_id in job_ids)
-        print(f"{dict(killed)}: {len(job_ids)} jobs, {hit} of them interrupted")
-        assert hit >= FAULTS // 5, f"too few kills hit a run ({hit}): that tried nothing"
+        assert bench.engines[-1].wait(60) == 0
+        bench.until(lambda: not bench.processes(), 60)
+        print(f"{dict(killed)}: {len(job_ids)} jobs, {interrupted(bench)} of them interrupted")
         assert calls_out_of_turn(bench) == [], f"seed {SEED}, {dict(killed)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import engine_fake  # noqa: F401 (registers its actions, here as in the engine)
+import engine_fake  # (registers its actions, here as in the engine)
 import pytest
 from sqlalchemy import select
 
@@ -68,6 +67,7 @@ class Bench:
         self.engines: list[subprocess.Popen[bytes]] = []
         self.db = Database(self.url)
         Base.metadata.create_all(self.db.engine)
+        engine_fake.METADATA.create_all(self.db.engine)
 
     def start(self, config_path: Path | None = None) -> subprocess.Popen[bytes]:
         """Starts an engine."""
@@ -126,9 +126,10 @@ class Bench:
 
     def outcomes(self, job_id: str) -> list[dict[str, Any]]:
         """What the action was told of a job."""
-        path = self.state / "outcomes.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [outcome for outcome in map(json.loads, lines) if outcome["job"] == job_id]
+        table = engine_fake.OUTCOMES
+        with self.db.read() as session:
+            wanted = select(table.c.told).where(table.c.job == job_id).order_by(table.c.number)
+            return list(session.scalars(wanted))
 
     def engine_log(self) -> str:
         """What the last engine logged."""
@@ -155,7 +156,7 @@ class Bench:
                 engine.send_signal(signal.SIGKILL)
             engine.wait()
         self.db.dispose()
-        self.until(lambda: not self.processes(), 5)
+        self.until(lambda: not self.processes())
 
 
 @contextlib.contextmanager

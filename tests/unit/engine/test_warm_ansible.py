@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 
 import pytest
 from ansible.cli import CLI
@@ -55,3 +57,21 @@ def test_routing_is_parsed_in_a_fork_as_ansible_does() -> None:
         with pytest.raises(YAMLError, match="expected"):
             apart(b"[a", None)
     assert _collection_finder._meta_yml_to_dict is parse
+
+
+def test_the_fork_that_parses_ends_with_its_parent() -> None:
+    """It has more to say than a pipe holds, to nobody."""
+    program = """
+import os, signal
+from ansible.utils.collection_loader import _collection_finder as finder
+from api.engine.warm_ansible import _parsing_apart
+def parse(text, content_id):
+    os.kill(os.getppid(), signal.SIGKILL)
+    return "x" * 1_000_000
+finder._meta_yml_to_dict = parse
+with _parsing_apart():
+    finder._meta_yml_to_dict(b"", None)
+"""
+    # Ends only when nobody has its output open any more: neither the program nor its fork.
+    ended = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, timeout=60, check=False)
+    assert ended.returncode == -9
