@@ -57,11 +57,21 @@ class ImageSettings:
 
 @dataclass(frozen=True)
 class IdentitySettings:
-    """How long tokens live, and how many wrong passwords in a row close a user's account for how long (0: never)."""
+    """How long tokens live, how many wrong passwords in a row close a user's account for how long (0: never), and what
+    passwords have to be. Days and counts of 0 and an empty expression ask for nothing.
+
+    `password_history` counts as OpenStack's unique_last_password_count: the new password included.
+    """
 
     token_lifetime_s: int = 3600
     lockout_failures: int = 10
     lockout_s: int = 60
+    password_expires_days: int = 0
+    password_minimum_age_days: int = 0
+    password_history: int = 0
+    password_regex: str = ""
+    password_regex_description: str = ""
+    change_password_upon_first_use: bool = False
 
 
 @dataclass(frozen=True)

@@ -79,9 +79,23 @@ def any_json_body() -> Any:
         body = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"Malformed request body: {error}") from None
+    if b"\\u0000" in data and _has_nul(body):
+        raise BadRequest("Malformed request body: a text has a NUL character in it.")
     if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _depth(body) > MAX_DEPTH:
         raise BadRequest(f"Malformed request body: it nests deeper than {MAX_DEPTH} levels.")
     return body
+
+
+def _has_nul(value: Any) -> bool:
+    level = [value]
+    while level:
+        if any("\0" in text for text in level if isinstance(text, str)):
+            return True
+        level = [
+            inner for outer in level if isinstance(outer, dict | list)
+            for inner in ([*outer, *outer.values()] if isinstance(outer, dict) else outer)
+        ]  # fmt: skip
+    return False
 
 
 def _depth(value: Any) -> int:

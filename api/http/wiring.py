@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
 from api.config import settings
-from api.http import faults
+from api.http import access_rules, faults
 from api.http.context import Context
 from api.http.current import context, finish_read, finish_write
 from api.http.faults import Fault, Renderer
@@ -56,6 +56,7 @@ def install(app: Flask, services: list[Service], authenticate: Authenticate) -> 
         g.service = current_service()
         inbound = request.headers.get("X-OpenStack-Request-ID", "")
         global_id = inbound if _GLOBAL_ID.match(inbound) else None
+        _refuse_nul()
         length = request.content_length
         if not _streams():
             request.max_content_length = settings().max_body_bytes  # holds for bodies that don't tell their length
@@ -67,6 +68,7 @@ def install(app: Flask, services: list[Service], authenticate: Authenticate) -> 
             g.microversion = g.service.microversions.negotiate()
         if token := request.headers.get("X-Auth-Token"):
             g.context = authenticate(token, g.request_id, global_id)
+            _check_access_rules(g.service)
         if request.url_rule is not None and not _is_public(app):
             context()
 
@@ -108,6 +110,26 @@ def install(app: Flask, services: list[Service], authenticate: Authenticate) -> 
     @app.errorhandler(Exception)
     def failed(error: Exception) -> Response:
         return fault_response(_as_fault(error))
+
+
+def _check_access_rules(service: Service | None) -> None:
+    """401, as OpenStack answers, for a call that the token's application credential is not for."""
+    caller: Context | None = g.context
+    rules = caller.token.get("application_credential", {}).get("access_rules") if caller else None
+    if rules is None:
+        return
+    name = service.name.replace("_", "-") if service else ""
+    path = request.path.removeprefix(f"/{service.prefix}") if service else request.path
+    if not access_rules.allow(rules, name, request.method, path):
+        raise faults.Unauthorized("The application credential's access rules do not allow this request.")
+
+
+def _refuse_nul() -> None:
+    """PostgreSQL has no text with NUL in it, and nobody needs it."""
+    if "\0" in request.path:
+        raise faults.NotFound("The resource could not be found.")
+    if b"%00" in request.query_string:
+        raise faults.BadRequest("The query has a NUL character in it.")
 
 
 def _streams() -> bool:

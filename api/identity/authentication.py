@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import logging
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +15,8 @@ from sqlalchemy.orm import Session
 from api.config import settings
 from api.db.base import utcnow
 from api.db.session import database
-from api.http.faults import Forbidden, Unauthorized
-from api.identity import effective, passwords, tokens
+from api.http.faults import Forbidden, NotFound, Unauthorized
+from api.identity import credentials, effective, password_rules, passwords, signatures, tokens, trusts
 from api.identity.models import PROJECT, ApplicationCredential, LoginFailure, Project, User
 
 log = logging.getLogger("stratiform.identity")
@@ -35,6 +37,7 @@ class _Proof:
     expires_us: int | None = None
     parent_audit_id: str | None = None
     credential_id: str | None = None
+    trust_id: str | None = None
     scope: tuple[str, str | None] | None = None
     earlier_methods: tuple[str, ...] = ()
 
@@ -57,23 +60,30 @@ def authenticate(session: Session, auth: dict[str, Any]) -> tuple[str, tokens.Su
         _METHODS[method](session, proof, auth["identity"][method])
     if proof.user_id is None:
         raise refused("no method")
-    scope, scope_id = proof.scope or _scope(session, proof.user_id, auth.get("scope"))
+    scope, scope_id = proof.scope or _scope(session, proof, auth.get("scope"))
     if proof.scope is not None and auth.get("scope") is not None:
         raise refused("an application credential has its own scope")
     try:
-        return tokens.issue(
+        issued = tokens.issue(
             session, user_id=proof.user_id, methods=tuple(dict.fromkeys(methods + proof.earlier_methods)),
             scope=scope, scope_id=scope_id, application_credential_id=proof.credential_id,
-            expires_us=proof.expires_us, parent_audit_id=proof.parent_audit_id,
+            expires_us=proof.expires_us, parent_audit_id=proof.parent_audit_id, trust_id=proof.trust_id,
         )  # fmt: skip
     except tokens.InvalidToken as error:
+        if proof.trust_id is not None:
+            raise Forbidden(f"The trust cannot be used: {error}.") from None
         raise refused(str(error)) from None
+    if proof.trust_id is not None and not trusts.use(proof.trust_id):
+        raise Forbidden(f"The trust {proof.trust_id} has no uses left.")
+    return issued
 
 
 def _by_password(session: Session, proof: _Proof, given: dict[str, Any]) -> None:
     user = _user(session, given["user"])
     check_password(session, user, given["user"].get("password") or "")
-    proof.is_user(user.id)  # type: ignore[union-attr]  # check_password refuses None
+    if user is None or password_rules.must_be_changed(user):
+        raise Unauthorized("The password is expired and needs to be changed: POST /v3/users/<user id>/password.")
+    proof.is_user(user.id)
 
 
 def check_password(session: Session, user: Row[Any] | None, password: str) -> None:
@@ -126,6 +136,8 @@ def _by_token(session: Session, proof: _Proof, given: dict[str, Any]) -> None:
     payload = subject.payload
     if payload.application_credential_id is not None:
         raise Forbidden("A token of an application credential cannot be exchanged for another token.")
+    if payload.trust_id is not None:
+        raise Forbidden("A token of a trust cannot be exchanged for another token.")
     proof.is_user(payload.user_id)
     proof.limit(payload.expires_us)
     proof.parent_audit_id = payload.audit_ids[-1]
@@ -148,9 +160,7 @@ def _by_application_credential(session: Session, proof: _Proof, given: dict[str,
     proof.credential_id = credential.id
     proof.scope = (PROJECT, credential.project_id)
     if credential.expires_at:
-        remaining = credential.expires_at - utcnow()
-        lifetime = datetime.timedelta(seconds=settings().identity.token_lifetime_s)
-        proof.limit(int((utcnow() + min(remaining, lifetime)).timestamp() * 1_000_000))
+        proof.limit(min(int(credential.expires_at.timestamp() * 1_000_000), _lifetime_end_us()))
 
 
 _METHODS = {
@@ -172,10 +182,12 @@ def _domain_id(session: Session, given: dict[str, Any]) -> str | None:
     return session.scalar(select(Project.id).where(column == value, Project.is_domain.is_(True)))
 
 
-def _scope(session: Session, user_id: str, asked: Any) -> tuple[str, str | None]:
+def _scope(session: Session, proof: _Proof, asked: Any) -> tuple[str, str | None]:
     """The scope asked for, or the user's default project where it has a role, or none."""
     if asked is None:
-        return _default_scope(session, user_id)
+        return _default_scope(session, str(proof.user_id))
+    if "OS-TRUST:trust" in asked:
+        return _trust_scope(session, proof, asked["OS-TRUST:trust"]["id"])
     if asked == "unscoped" or "unscoped" in asked:
         return "unscoped", None
     if "system" in asked:
@@ -194,6 +206,22 @@ def _scope(session: Session, user_id: str, asked: Any) -> tuple[str, str | None]
     return "project", project_id
 
 
+def _trust_scope(session: Session, proof: _Proof, trust_id: str) -> tuple[str, str | None]:
+    trust = trusts.holding(session, trust_id)
+    if trust is None:
+        raise refused("no such trust")
+    if trust.trustee_user_id != proof.user_id:
+        raise Forbidden("The trust is for another user.")
+    proof.trust_id = trust.id
+    if trust.expires_at is not None:
+        proof.limit(min(int(trust.expires_at.timestamp() * 1_000_000), _lifetime_end_us()))
+    return PROJECT, trust.project_id
+
+
+def _lifetime_end_us() -> int:
+    return time.time_ns() // 1000 + settings().identity.token_lifetime_s * 1_000_000
+
+
 def _default_scope(session: Session, user_id: str) -> tuple[str, str | None]:
     project_id = session.scalar(select(User.default_project_id).where(User.id == user_id))
     if project_id is None:
@@ -203,3 +231,31 @@ def _default_scope(session: Session, user_id: str) -> tuple[str, str | None]:
         return "unscoped", None
     usable = effective.roles_on(session, user_id, PROJECT, project_id)
     return ("project", project_id) if usable else ("unscoped", None)
+
+
+def by_ec2(session: Session, given: dict[str, Any]) -> tuple[str, tokens.Subject]:
+    """The token for a request that was signed with an EC2 key pair; 401 when it was not."""
+    return _by_key_pair(session, given, lambda secret: signatures.is_right(secret, given))
+
+
+def by_s3(session: Session, given: dict[str, Any]) -> tuple[str, tokens.Subject]:
+    """The token for an S3 request whose signed text and signature are given; 401 when they do not fit."""
+    return _by_key_pair(
+        session, given, lambda secret: signatures.is_right_s3(secret, given["token"], given["signature"])
+    )
+
+
+def _by_key_pair(
+    session: Session, given: dict[str, Any], is_right: Callable[[str], bool]
+) -> tuple[str, tokens.Subject]:
+    try:
+        credential = credentials.ec2_by_access(session, given["access"])
+    except NotFound:
+        raise refused("no such key pair") from None
+    if not is_right(credentials.secret_of(credential)):
+        raise refused("wrong signature")
+    try:
+        return tokens.issue(session, user_id=credential.user_id, methods=("ec2credential",), scope=PROJECT,
+                            scope_id=credential.project_id)  # fmt: skip
+    except tokens.InvalidToken as error:
+        raise refused(str(error)) from None

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from api.identity import endpoint_filter
 from api.identity.models import CatalogService, Endpoint
 
 _PLACEHOLDER = re.compile(r"[$%]\((\w+)\)s")
 
 
-def load(session: Session) -> list[dict[str, Any]]:
-    """The enabled services with their enabled endpoints, URLs as templates."""
+@dataclass(frozen=True)
+class Catalog:
+    """The services, URLs as templates; for projects that see some endpoints only, the ids of those."""
+
+    services: list[dict[str, Any]] = field(default_factory=list)
+    visible: dict[str, set[str]] = field(default_factory=dict)
+
+
+def load(session: Session) -> Catalog:
+    """The enabled services with their enabled endpoints."""
     rows = session.execute(
         select(CatalogService.id, CatalogService.type, CatalogService.name, Endpoint.id, Endpoint.interface,
                Endpoint.region_id, Endpoint.url)
@@ -30,18 +40,21 @@ def load(session: Session) -> list[dict[str, Any]]:
         service["endpoints"].append(
             {"id": endpoint_id, "interface": interface, "region_id": region, "url": url, "region": region}
         )
-    return list(services.values())
+    return Catalog(list(services.values()), endpoint_filter.visible(session))
 
 
-def render(templates: list[dict[str, Any]], user_id: str, project_id: str | None) -> list[dict[str, Any]]:
+def render(catalog: Catalog, user_id: str, project_id: str | None) -> list[dict[str, Any]]:
     """The catalog for one caller. An endpoint whose URL wants a project is left out of a token without one."""
     known = {"user_id": user_id}
     if project_id:
         known |= {"project_id": project_id, "tenant_id": project_id}
+    seen = catalog.visible.get(project_id) if project_id else None
     rendered = []
-    for service in templates:
+    for service in catalog.services:
         endpoints = [
-            {**endpoint, "url": url} for endpoint in service["endpoints"] if (url := fill(endpoint["url"], known))
+            {**endpoint, "url": url}
+            for endpoint in service["endpoints"]
+            if (seen is None or endpoint["id"] in seen) and (url := fill(endpoint["url"], known))
         ]
         rendered.append({**service, "endpoints": endpoints})
     return rendered

@@ -33,9 +33,9 @@ def set_up() -> bool:
     path = folder()
     if _numbers(path):
         return False
-    _make_folder(path)
-    _write_key(path, STAGED)
-    _write_key(path, STAGED + 1)
+    make_folder(path)
+    _place_key(path, STAGED)
+    _place_key(path, STAGED + 1)
     return True
 
 
@@ -47,7 +47,7 @@ def rotate() -> bool:
     numbers = _numbers(path)
     if STAGED in numbers:
         os.replace(path / str(STAGED), path / str(max(numbers) + 1))
-    _write_key(path, STAGED)
+    _place_key(path, STAGED)
     old = sorted(number for number in _numbers(path) if number != STAGED)
     for number in old[: max(0, len(old) - (MAX_ACTIVE_KEYS - 1))]:
         (path / str(number)).unlink()
@@ -105,25 +105,31 @@ def _numbers(path: Path) -> list[int]:
     return sorted(int(entry.name) for entry in path.iterdir() if entry.name.isascii() and entry.name.isdigit())
 
 
-def _make_folder(path: Path) -> None:
+def make_folder(path: Path) -> None:
+    """Makes a folder of keys, which only the owner of the folder above it reads."""
     missing = [part for part in (path, *path.parents) if not part.exists()]
     owner = next(part for part in path.parents if part.exists()).stat()
     for part in reversed(missing):
-        part.mkdir(mode=0o700)
+        part.mkdir(mode=0o700, exist_ok=True)
         _give_to(part, owner)
 
 
-def _write_key(path: Path, number: int) -> None:
+def _place_key(path: Path, number: int) -> None:
+    temporary = path / f".{number}.new"
+    write_key(temporary)
+    os.replace(temporary, path / str(number))
+
+
+def write_key(path: Path) -> None:
+    """Writes a new key into a file, durably; the folder's owner reads it."""
     from cryptography.fernet import Fernet
 
-    temporary = path / f".{number}.new"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(Fernet.generate_key())
         file.flush()
         os.fsync(file.fileno())
-    _give_to(temporary, path.stat())
-    os.replace(temporary, path / str(number))
+    _give_to(path, path.parent.stat())
 
 
 def _give_to(path: Path, owner: os.stat_result) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from api.db.base import Base, Json, new_hex_id, utcnow
@@ -55,7 +55,7 @@ class ProjectTag(Base):
 
 
 class User(TokenRelevant, Base):
-    """A user. Tokens older than `tokens_valid_after` are dead."""
+    """A user. Tokens older than `tokens_valid_after` are dead; `password_at` is when the password was set."""
 
     __tablename__ = "identity_users"
     __table_args__ = (UniqueConstraint("domain_id", "name"),)
@@ -69,8 +69,21 @@ class User(TokenRelevant, Base):
     options: Mapped[Json] = mapped_column(default=dict)
     extra: Mapped[Json] = mapped_column(default=dict)
     password_hash: Mapped[str | None]
+    password_at: Mapped[datetime.datetime | None]
+    must_change_password: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime.datetime] = mapped_column(default=utcnow)
     tokens_valid_after: Mapped[datetime.datetime | None]
+
+
+class FormerPassword(Base):
+    """The hash of a password that a user had, so that it is not chosen again too soon."""
+
+    __tablename__ = "identity_former_passwords"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_hex_id)
+    user_id: Mapped[str] = mapped_column(ForeignKey("identity_users.id", ondelete=_CASCADE), index=True)
+    password_hash: Mapped[str]
+    ended_at: Mapped[datetime.datetime] = mapped_column(default=utcnow)
 
 
 class LoginFailure(Base):
@@ -200,8 +213,93 @@ class ApplicationCredential(TokenRelevant, Base):
     secret_hash: Mapped[str]
     role_ids: Mapped[list[Any]]
     unrestricted: Mapped[bool] = mapped_column(default=False)
+    access_rule_ids: Mapped[list[Any] | None]
     expires_at: Mapped[datetime.datetime | None]
     created_at: Mapped[datetime.datetime] = mapped_column(default=utcnow)
+
+
+class AccessRule(TokenRelevant, Base):
+    """A call that application credentials may be confined to: a service's type, a method, a path with wildcards."""
+
+    __tablename__ = "identity_access_rules"
+    __table_args__ = (UniqueConstraint("user_id", "service", "method", "path"),)
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_hex_id)
+    user_id: Mapped[str] = mapped_column(ForeignKey("identity_users.id", ondelete=_CASCADE))
+    service: Mapped[str] = mapped_column(String(64))
+    method: Mapped[str] = mapped_column(String(16))
+    path: Mapped[str] = mapped_column(String(128))
+
+
+class Trust(TokenRelevant, Base):
+    """A user (the trustor) lets another (the trustee) act with some of its roles on a project."""
+
+    __tablename__ = "identity_trusts"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_hex_id)
+    trustor_user_id: Mapped[str] = mapped_column(ForeignKey("identity_users.id", ondelete=_CASCADE), index=True)
+    trustee_user_id: Mapped[str] = mapped_column(ForeignKey("identity_users.id", ondelete=_CASCADE), index=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("identity_projects.id", ondelete=_CASCADE), index=True)
+    impersonation: Mapped[bool]
+    role_ids: Mapped[list[Any]]
+    expires_at: Mapped[datetime.datetime | None]
+    remaining_uses: Mapped[int | None]
+    extra: Mapped[Json] = mapped_column(default=dict)
+
+
+class Credential(Base):
+    """A secret that identity keeps for a user, such as an EC2 key pair; `sealed` is its content, encrypted."""
+
+    __tablename__ = "identity_credentials"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_hex_id)
+    user_id: Mapped[str] = mapped_column(ForeignKey("identity_users.id", ondelete=_CASCADE), index=True)
+    project_id: Mapped[str | None] = mapped_column(String(64), index=True)
+    type: Mapped[str] = mapped_column(String(255))
+    sealed: Mapped[str]
+    extra: Mapped[Json] = mapped_column(default=dict)
+
+
+class PolicyDocument(Base):
+    """A policy that a service may fetch: /v3/policies. Kept as it is given."""
+
+    __tablename__ = "identity_policies"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_hex_id)
+    type: Mapped[str] = mapped_column(String(255))
+    blob: Mapped[str]
+    extra: Mapped[Json] = mapped_column(default=dict)
+
+
+class EndpointGroup(TokenRelevant, Base):
+    """The endpoints that fit `filters`; a project that any is given to sees only what it is given in its catalog."""
+
+    __tablename__ = "identity_endpoint_groups"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_hex_id)
+    name: Mapped[str] = mapped_column(String(255))
+    description: Mapped[str | None]
+    filters: Mapped[Json]
+
+
+class ProjectEndpointGroup(TokenRelevant, Base):
+    """A group of endpoints that a project sees."""
+
+    __tablename__ = "identity_project_endpoint_groups"
+
+    project_id: Mapped[str] = mapped_column(ForeignKey("identity_projects.id", ondelete=_CASCADE), primary_key=True)
+    endpoint_group_id: Mapped[str] = mapped_column(
+        ForeignKey("identity_endpoint_groups.id", ondelete=_CASCADE), primary_key=True
+    )
+
+
+class ProjectEndpoint(TokenRelevant, Base):
+    """An endpoint that a project sees."""
+
+    __tablename__ = "identity_project_endpoints"
+
+    project_id: Mapped[str] = mapped_column(ForeignKey("identity_projects.id", ondelete=_CASCADE), primary_key=True)
+    endpoint_id: Mapped[str] = mapped_column(ForeignKey("identity_endpoints.id", ondelete=_CASCADE), primary_key=True)
 
 
 class RevokedToken(TokenRelevant, Base):

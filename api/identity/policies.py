@@ -107,13 +107,47 @@ _TEXTS = {
     "identity:delete_application_credential": f"{_ADMIN} or {_OWNER}",
 }  # fmt: skip
 
+_TRUSTOR = "user_id:%(target.trust.trustor_user_id)s"
+_TRUSTEE = "user_id:%(target.trust.trustee_user_id)s"
+_HOLDER = "user_id:%(target.credential.user_id)s"
+
+_TEXTS |= {
+    # access rules
+    "identity:get_access_rule": f"{_ADMIN_OR_SYSTEM_READER} or {_OWNER}",
+    "identity:list_access_rules": f"{_ADMIN_OR_SYSTEM_READER} or {_OWNER}",
+    "identity:delete_access_rule": f"{_ADMIN} or {_OWNER}",
+    # trusts
+    "identity:create_trust": _TRUSTOR,
+    "identity:list_trusts": _ADMIN_OR_SYSTEM_READER,
+    "identity:list_trusts_for_trustor": f"{_ADMIN_OR_SYSTEM_READER} or {_TRUSTOR}",
+    "identity:list_trusts_for_trustee": f"{_ADMIN_OR_SYSTEM_READER} or {_TRUSTEE}",
+    "identity:get_trust": f"{_ADMIN_OR_SYSTEM_READER} or {_TRUSTOR} or {_TRUSTEE}",
+    "identity:list_roles_for_trust": f"{_ADMIN_OR_SYSTEM_READER} or {_TRUSTOR} or {_TRUSTEE}",
+    "identity:get_role_for_trust": f"{_ADMIN_OR_SYSTEM_READER} or {_TRUSTOR} or {_TRUSTEE}",
+    "identity:delete_trust": f"{_ADMIN} or {_TRUSTOR}",
+    # credentials
+    **{f"identity:{name}": f"{_ADMIN_OR_SYSTEM_READER} or {_HOLDER}" for name in (
+        "get_credential", "list_credentials", "ec2_get_credential", "ec2_list_credentials")},
+    **{f"identity:{name}": f"{_ADMIN} or {_HOLDER}" for name in (
+        "create_credential", "update_credential", "delete_credential", "ec2_create_credential",
+        "ec2_delete_credential")},
+    "identity:ec2tokens_validate": f"{_ADMIN} or role:service",
+    "identity:s3tokens_validate": f"{_ADMIN} or role:service",
+}  # fmt: skip
+
 _ADMINS_ALONE = (
     *(f"{verb}_{noun}" for verb in ("create", "update", "delete")
-      for noun in ("domain", "role", "domain_role", "region", "service", "endpoint")),
+      for noun in ("domain", "role", "domain_role", "region", "service", "endpoint", "policy", "endpoint_group")),
+    "add_endpoint_to_project", "remove_endpoint_from_project", "add_endpoint_group_to_project",
+    "remove_endpoint_group_from_project",
     "create_implied_role", "delete_implied_role",
     *(f"{verb}_system_grant_for_{actor}" for verb in ("create", "revoke") for actor in ("user", "group")),
 )  # fmt: skip
 _SYSTEM_READERS_TOO = (
+    "get_policy", "list_policies", "get_endpoint_group", "list_endpoint_groups", "list_projects_for_endpoint",
+    "check_endpoint_in_project", "list_endpoints_for_project", "list_projects_associated_with_endpoint_group",
+    "list_endpoints_associated_with_endpoint_group", "get_endpoint_group_in_project",
+    "list_endpoint_groups_for_project",
     "get_service", "list_services", "get_endpoint", "list_endpoints", "get_domain_role", "list_domain_roles",
     "get_implied_role", "list_implied_roles", "check_implied_role", "list_role_inference_rules",
     *(f"{verb}_for_{actor}" for verb in ("list_system_grants", "check_system_grant") for actor in ("user", "group")),

@@ -47,6 +47,7 @@ AUTHENTICATE = Schema({
                     "type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": False,
                     "properties": {
                         "project": _OWNED, "domain": _BY_ID_OR_NAME, "unscoped": {"type": "object"},
+                        "OS-TRUST:trust": {"type": "object", "required": ["id"], "properties": {"id": _TEXT}},
                         "system": {"type": "object", "required": ["all"], "properties": {"all": {"const": True}}},
                     },
                 },
@@ -135,13 +136,67 @@ ENDPOINT_CREATE, ENDPOINT_UPDATE = _pair(
      "region_id": {"type": ["string", "null"], "maxLength": 255}, "region": {"type": ["string", "null"]}},
     ("service_id", "interface", "url"),
 )  # fmt: skip
+_ACCESS_RULES: dict[str, Any] = {
+    "type": ["array", "null"], "maxItems": 100,
+    "items": {
+        "type": "object", "additionalProperties": False,
+        "properties": {
+            "id": _TEXT, "service": {"type": "string", "minLength": 1, "maxLength": 64},
+            "path": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^/"},
+            "method": {"enum": ["POST", "PUT", "PATCH", "DELETE", "GET", "OPTIONS", "TRACE", "CONNECT"]},
+        },
+        "anyOf": [{"required": ["id"]}, {"required": ["service", "method", "path"]}],
+    },
+}  # fmt: skip
 APPLICATION_CREDENTIAL_CREATE, _ = _pair(
     "application_credential",
     {"name": _NAME, "description": _NULLABLE, "secret": {"type": ["string", "null"], "minLength": 1},
-     "expires_at": _NULLABLE, "unrestricted": _FLAG, "access_rules": {"type": ["array", "null"]},
+     "expires_at": _NULLABLE, "unrestricted": _FLAG, "access_rules": _ACCESS_RULES,
      "roles": {"type": ["array", "null"], "items": {
          "type": "object", "properties": {"id": _TEXT, "name": _TEXT},
          "anyOf": [{"required": ["id"]}, {"required": ["name"]}]}},
      "project_id": _NULLABLE, "system": {}, "id": _TEXT},
     ("name",), secret=True, closed=True,
+)  # fmt: skip
+
+TRUST_CREATE, _ = _pair(
+    "trust",
+    {"trustor_user_id": _ID, "trustee_user_id": _ID, "impersonation": _FLAG, "project_id": _NULLABLE_ID,
+     "remaining_uses": {"type": ["integer", "null"], "minimum": 1, "maximum": 2**31 - 1}, "expires_at": _NULLABLE,
+     "allow_redelegation": {"type": ["boolean", "null"]},
+     "redelegation_count": {"type": ["integer", "null"], "minimum": 0},
+     "roles": {"type": "array", "items": {
+         "type": "object", "properties": {"id": _TEXT, "name": _TEXT},
+         "anyOf": [{"required": ["id"]}, {"required": ["name"]}]}}},
+    ("trustor_user_id", "trustee_user_id", "impersonation"), closed=True,
+)  # fmt: skip
+CREDENTIAL_CREATE, CREDENTIAL_UPDATE = _pair(
+    "credential",
+    {"id": _TEXT, "type": _ID, "blob": {"type": "string", "maxLength": 65_536}, "user_id": _ID,
+     "project_id": _NULLABLE_ID},
+    ("type", "blob"), secret=True,
+)  # fmt: skip
+EC2_CREATE = Schema({"type": "object", "required": ["tenant_id"], "properties": {"tenant_id": _ID}})
+_SIGNED: dict[str, Any] = {
+    "type": "object", "required": ["access", "signature"], "properties": {"access": _TEXT, "signature": _TEXT},
+}  # fmt: skip
+EC2_SIGNED = Schema({
+    "type": "object", "properties": {"ec2Credentials": _SIGNED, "credentials": _SIGNED},
+    "anyOf": [{"required": ["ec2Credentials"]}, {"required": ["credentials"]}],
+}, secret=True)  # fmt: skip
+S3_SIGNED = Schema({
+    "type": "object", "required": ["credentials"],
+    "properties": {"credentials": {
+        **_SIGNED, "required": ["access", "signature", "token"],
+        "properties": {**_SIGNED["properties"], "token": _TEXT},
+    }},
+}, secret=True)  # fmt: skip
+POLICY_CREATE, POLICY_UPDATE = _pair("policy", {"type": _ID, "blob": _TEXT}, ("type", "blob"))
+ENDPOINT_GROUP_CREATE, ENDPOINT_GROUP_UPDATE = _pair(
+    "endpoint_group",
+    {"name": _NAME, "description": _NULLABLE, "filters": {
+        "type": "object", "additionalProperties": False,
+        "properties": {"service_id": _TEXT, "region_id": _TEXT, "interface": {"enum": ["public", "internal", "admin"]}},
+    }},
+    ("name", "filters"),
 )  # fmt: skip

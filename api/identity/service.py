@@ -6,11 +6,12 @@ import logging
 
 from sqlalchemy.orm import Session
 
+from api.db import events
 from api.http.context import Context
-from api.identity import tokens, versions
+from api.identity import credentials, tokens, versions
 from api.identity.models import Project
 
-__all__ = ["authenticate_token", "close", "get_project"]
+__all__ = ["authenticate_token", "close", "get_project", "subscribe"]
 
 log = logging.getLogger("stratiform.identity")
 
@@ -28,6 +29,11 @@ def get_project(session: Session, project_id: str) -> Project | None:
     """The project of that id, or None. A domain is no project."""
     project = session.get(Project, project_id)
     return None if project is None or project.is_domain else project
+
+
+def subscribe() -> None:
+    """Listens to what happens in this room itself."""
+    events.subscribe("project.before_delete", credentials.forget_project)
 
 
 def close() -> None:

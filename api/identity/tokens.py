@@ -20,8 +20,8 @@ from api.db.base import utcnow
 from api.db.session import Database, database
 from api.http.context import Context
 from api.http.responses import iso_zeros
-from api.identity import catalog, effective, fernet, versions
-from api.identity.models import SYSTEM_TARGET, ApplicationCredential, Project, RevokedToken, User
+from api.identity import access_rules, catalog, effective, fernet, password_rules, times, trusts, versions
+from api.identity.models import PROJECT, SYSTEM_TARGET, ApplicationCredential, Project, RevokedToken, Trust, User
 from api.identity.payload import METHODS, InvalidPayload, Payload, new_audit_id, unpack
 
 CACHED_TOKENS = 4096
@@ -47,6 +47,12 @@ class Subject:
         """The project of its scope."""
         return self.payload.scope_id if self.payload.scope == "project" else None
 
+    @property
+    def user_id(self) -> str:
+        """Whom the token speaks for: with an impersonating trust the trustor, else who authenticated."""
+        user_id: str = self.body["user"]["id"]
+        return user_id
+
     def context(self, request_id: str, global_request_id: str | None) -> Context:
         """The caller of a request that carries this token."""
         user, project = self.body["user"], self.body.get("project", {})
@@ -64,6 +70,7 @@ class Subject:
 def issue(
     session: Session, *, user_id: str, methods: tuple[str, ...], scope: str, scope_id: str | None,
     application_credential_id: str | None = None, expires_us: int | None = None, parent_audit_id: str | None = None,
+    trust_id: str | None = None,
 ) -> tuple[str, Subject]:  # fmt: skip
     """A new token and what it says; InvalidToken when the user may not have it."""
     issued_us = time.time_ns() // 1000
@@ -72,6 +79,7 @@ def issue(
         scope=scope, scope_id=scope_id, application_credential_id=application_credential_id, issued_us=issued_us,
         expires_us=expires_us or issued_us + settings().identity.token_lifetime_s * 1_000_000,
         audit_ids=(new_audit_id(), *((parent_audit_id,) if parent_audit_id else ())),
+        trust_id=trust_id,
     )  # fmt: skip
     subject = examine(session, payload)
     token = fernet.encrypt(payload.pack())
@@ -112,19 +120,25 @@ def examine(session: Session, payload: Payload) -> Subject:
     issued = _time(payload.issued_us)
     if session.scalar(select(RevokedToken.audit_id).where(RevokedToken.audit_id == payload.audit_ids[0])):
         raise InvalidToken("revoked")
-    user = find_user(session, User.id == payload.user_id)
-    if user is None or not (user.enabled and user.domain_enabled):
-        raise InvalidToken("the user is gone or disabled")
-    _check_age(issued, user.valid_after, user.domain_valid_after)
+    user = _living_user(session, payload.user_id, issued)
+    trust = trusts.holding(session, payload.trust_id) if payload.trust_id else None
+    if payload.trust_id:
+        if trust is None or trust.trustee_user_id != user.id or trust.project_id != payload.scope_id:
+            raise InvalidToken("the trust is over")
+        trustor = _living_user(session, trust.trustor_user_id, issued)
+        user = trustor if trust.impersonation else user
+    end = password_rules.expires_at(user) if user.password_hash else None
     body: dict[str, Any] = {
         "methods": list(payload.methods),
         "user": {
             "id": user.id, "name": user.name, "domain": {"id": user.domain_id, "name": user.domain_name},
-            "password_expires_at": None,
+            "password_expires_at": times.iso_micro(end),
         },
         "audit_ids": list(payload.audit_ids), "expires_at": iso_zeros(_time(payload.expires_us)),
         "issued_at": iso_zeros(issued),
     }  # fmt: skip
+    if trust is not None:
+        body["OS-TRUST:trust"] = trusts.token_view(trust)
     if payload.scope == "project":
         body |= _project_scope(session, payload, issued)
     elif payload.scope == "domain":
@@ -133,12 +147,29 @@ def examine(session: Session, payload: Payload) -> Subject:
         body["system"] = {SYSTEM_TARGET: True}
     names: tuple[str, ...] = ()
     if payload.scope != "unscoped":
-        roles = _roles(session, payload, body)
+        roles = _trusted_roles(session, trust) if trust is not None else _roles(session, payload, body)
         if not roles:
             raise InvalidToken("the user has no role there")
         body["roles"] = [{"id": role_id, "name": name} for role_id, name in roles]
         names = tuple(name for _, name in roles)
     return Subject(payload, body, names, number)
+
+
+def _living_user(session: Session, user_id: str, issued: datetime.datetime) -> Row[Any]:
+    user = find_user(session, User.id == user_id)
+    if user is None or not (user.enabled and user.domain_enabled):
+        raise InvalidToken("the user is gone or disabled")
+    _check_age(issued, user.valid_after, user.domain_valid_after)
+    return user
+
+
+def _trusted_roles(session: Session, trust: Trust) -> list[tuple[str, str]]:
+    """The trust's roles and what they imply; the trustor must still have each of them."""
+    held = effective.roles_on(session, trust.trustor_user_id, PROJECT, trust.project_id)
+    if set(trust.role_ids) - {role_id for role_id, _ in held}:
+        raise InvalidToken("the trustor has not all of the trust's roles any more")
+    granted = effective.closure(trust.role_ids, effective.implications(session))
+    return [role for role in held if role[0] in granted]
 
 
 def _project_scope(session: Session, payload: Payload, issued: datetime.datetime) -> dict[str, Any]:
@@ -177,6 +208,11 @@ def _roles(session: Session, payload: Payload, body: dict[str, Any]) -> list[tup
         raise InvalidToken("the application credential expired")
     body["application_credential"] = {
         "id": credential.id, "name": credential.name, "restricted": not credential.unrestricted}  # fmt: skip
+    if credential.access_rule_ids is not None:
+        known = access_rules.by_id(session, credential.user_id)
+        body["application_credential"]["access_rules"] = [
+            access_rules.reference(known[id_]) for id_ in credential.access_rule_ids if id_ in known
+        ]
     granted = effective.closure(credential.role_ids, effective.implications(session))
     return [role for role in roles if role[0] in granted]
 
@@ -185,6 +221,7 @@ def find_user(session: Session, *where: Any) -> Row[Any] | None:
     """One user with its domain, as columns."""
     query: Any = (
         select(User.id, User.name, User.enabled, User.default_project_id, User.password_hash, User.options,
+               User.password_at, User.created_at, User.must_change_password,
                User.tokens_valid_after.label("valid_after"), _Domain.id.label("domain_id"),
                _Domain.name.label("domain_name"), _Domain.enabled.label("domain_enabled"),
                _Domain.tokens_valid_after.label("domain_valid_after"))
@@ -204,7 +241,7 @@ def revoke(session: Session, payload: Payload) -> None:
 def catalog_of(session: Session, subject: Subject) -> list[dict[str, Any]]:
     """The catalog for the token's holder."""
     templates = _cache().catalog(session, subject.number)
-    return catalog.render(templates, subject.payload.user_id, subject.project_id)
+    return catalog.render(templates, subject.user_id, subject.project_id)
 
 
 def _check_age(issued: datetime.datetime, *limits: datetime.datetime | None) -> None:
@@ -223,9 +260,9 @@ class _Cache:
         self.db = db
         self._subjects: dict[str, Subject] = {}
         self._lock = threading.Lock()
-        self._catalog: tuple[int, list[dict[str, Any]]] = (-1, [])
+        self._catalog: tuple[int, catalog.Catalog] = (-1, catalog.Catalog())
 
-    def catalog(self, session: Session, number: int) -> list[dict[str, Any]]:
+    def catalog(self, session: Session, number: int) -> catalog.Catalog:
         """The catalog's templates as of the number, or newer."""
         known, templates = self._catalog
         if known != number:

@@ -1,4 +1,4 @@
-"""/v3/users/{user_id}/application_credentials."""
+"""/v3/users/{user_id}/application_credentials and the access rules of them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from api.http.current import context, read_session, write_session
 from api.http.responses import empty, json_response
 from api.http.validation import json_body
+from api.identity import access_rules, passwords, rows, schemas
 from api.identity import application_credentials as credentials
-from api.identity import passwords, rows, schemas
-from api.identity.models import ApplicationCredential, User
+from api.identity.models import AccessRule, ApplicationCredential, User
 from api.identity.routes.blueprint import blueprint
 from api.identity.routes.common import authorize, listing
 
@@ -25,8 +25,10 @@ _FILTERS = {
 
 
 def _views(session: Session, found: Any) -> list[dict[str, Any]]:
+    """All of one user's."""
     known = credentials.roles_by_id(session)
-    return [credentials.view(credential, known) for credential in found]
+    rules = access_rules.by_id(session, found[0].user_id) if found else {}
+    return [credentials.view(credential, known, rules) for credential in found]
 
 
 @blueprint.get(_PATH)
@@ -62,4 +64,32 @@ def delete_application_credential(user_id: str, credential_id: str) -> Response:
     credentials.check_may_manage(context())
     session = write_session()
     session.delete(credentials.of_user(session, user_id, credential_id))
+    return empty()
+
+
+_RULES_PATH = "/v3/users/<user_id>/access_rules"
+_RULE_FILTERS = {
+    "id": AccessRule.id, "service": AccessRule.service, "method": AccessRule.method, "path": AccessRule.path,
+}  # fmt: skip
+
+
+@blueprint.get(_RULES_PATH)
+def list_access_rules(user_id: str) -> Response:
+    authorize("list_access_rules", owner=user_id)
+    rows.get(read_session(), User, user_id, "user")
+    query = select(AccessRule).where(AccessRule.user_id == user_id)
+    return listing("access_rules", f"users/{user_id}/access_rules", query, _RULE_FILTERS,
+                   lambda _, found: [access_rules.view(rule) for rule in found], order="id")  # fmt: skip
+
+
+@blueprint.get(f"{_RULES_PATH}/<rule_id>")
+def show_access_rule(user_id: str, rule_id: str) -> Response:
+    authorize("get_access_rule", owner=user_id)
+    return json_response({"access_rule": access_rules.view(access_rules.of_user(read_session(), user_id, rule_id))})
+
+
+@blueprint.delete(f"{_RULES_PATH}/<rule_id>")
+def delete_access_rule(user_id: str, rule_id: str) -> Response:
+    authorize("delete_access_rule", owner=user_id)
+    access_rules.remove(write_session(), user_id, rule_id)
     return empty()

@@ -13,6 +13,7 @@ from api.http.responses import empty, json_response
 from api.http.validation import json_body
 from api.identity import authentication, schemas, tokens
 from api.identity.routes.blueprint import blueprint
+from api.identity.routes.common import authorize
 
 
 def _shown(subject: tokens.Subject) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def _subject(rule: str) -> tokens.Subject:
         subject = tokens.validate(token)
     except tokens.InvalidToken:
         raise NotFound("Failed to validate token") from None
-    policy.authorize(context(), rule, {"target.token.user_id": subject.payload.user_id})
+    policy.authorize(context(), rule, {"target.token.user_id": subject.user_id})
     return subject
 
 
@@ -48,6 +49,23 @@ def create_token() -> Response:
 def show_token() -> Response:
     subject = _subject("identity:check_token" if request.method == "HEAD" else "identity:validate_token")
     return json_response(_shown(subject), headers={"X-Subject-Token": request.headers["X-Subject-Token"]})
+
+
+@blueprint.post("/v3/ec2tokens")
+def create_ec2_token() -> Response:
+    body = json_body(schemas.EC2_SIGNED)
+    authorize("ec2tokens_validate")
+    given = body.get("ec2Credentials") or body["credentials"]
+    token, subject = authentication.by_ec2(read_session(), given)
+    return json_response(_shown(subject), headers={"X-Subject-Token": token})
+
+
+@blueprint.post("/v3/s3tokens")
+def create_s3_token() -> Response:
+    given = json_body(schemas.S3_SIGNED)["credentials"]
+    authorize("s3tokens_validate")
+    token, subject = authentication.by_s3(read_session(), given)
+    return json_response(_shown(subject), headers={"X-Subject-Token": token})
 
 
 @blueprint.delete("/v3/auth/tokens")

@@ -192,7 +192,7 @@ def test_endpoints_and_regions_hold_together(cloud: Any) -> None:
 
 
 def test_what_is_not_there_answers_in_identitys_shape(cloud: Any) -> None:
-    for path in ("/credentials", "/OS-FEDERATION/identity_providers", "/limits", "/nothing"):
+    for path in ("/OS-OAUTH1/consumers", "/OS-FEDERATION/identity_providers", "/limits", "/nothing"):
         answer = cloud.admin.get(V3 + path)
         assert answer.status_code == 404
         assert answer.json["error"]["code"] == 404
