@@ -75,6 +75,14 @@ class IdentitySettings:
 
 
 @dataclass(frozen=True)
+class OperationsSettings:
+    """How many event streams a project may have open, and all projects together (one streams process)."""
+
+    streams_per_project: int = 100
+    streams: int = 400
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings. URLs have no slash at the end."""
 
@@ -95,6 +103,7 @@ class Settings:
     compute: ComputeSettings = ComputeSettings()
     image: ImageSettings = ImageSettings()
     identity: IdentitySettings = IdentitySettings()
+    operations: OperationsSettings = OperationsSettings()
 
     def url(self, interface: str = "public") -> str:
         """The base URL of the catalog interface `public`, `internal` or `admin`."""
@@ -123,9 +132,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: {error}") from None
 
 
-_SECTIONS: dict[str, type[EngineSettings | NetworkSettings | ComputeSettings | ImageSettings | IdentitySettings]] = {
+_Section = EngineSettings | NetworkSettings | ComputeSettings | ImageSettings | IdentitySettings | OperationsSettings
+_SECTIONS: dict[str, type[_Section]] = {
     "engine": EngineSettings, "network": NetworkSettings, "compute": ComputeSettings, "image": ImageSettings,
-    "identity": IdentitySettings}
+    "identity": IdentitySettings, "operations": OperationsSettings}
 _PATHS = ("state_dir", "run_dir", "log_dir")
 
 

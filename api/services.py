@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 from collections.abc import Sequence
 
-SERVICES = ("identity", "placement", "network", "image", "compute")
+SERVICES = ("identity", "placement", "network", "image", "compute", "operations")
 """Rooms in the order of who may import whom: each knows only those before it."""
 
 

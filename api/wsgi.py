@@ -1,7 +1,9 @@
 """The WSGI application that uWSGI loads before it forks its workers."""
 
 import gc
+import importlib
 import logging
+import sys
 
 from flask import Flask
 from sqlalchemy.orm import configure_mappers
@@ -27,3 +29,19 @@ warm_up(application)
 gc.collect()
 gc.freeze()  # what all requests share is neither scanned again nor copied in the forks
 gc.set_threshold(50_000, 20, 20)
+
+
+def serve_streams() -> None:
+    """In the streams process (uWSGI's last worker): begins to serve event streams beside it."""
+    uwsgi = importlib.import_module("uwsgi")
+    if uwsgi.worker_id() != uwsgi.numproc:
+        return
+    from api.operations.streams import Streams  # the API's own workers do without an event loop
+
+    streams = Streams(application, settings().run_dir / "events.sock")
+    streams.start()
+    uwsgi.atexit = streams.stop  # type: ignore[attr-defined]
+
+
+if "uwsgi" in sys.modules:  # uWSGI itself makes this module, nobody else has it
+    importlib.import_module("uwsgi").post_fork_hook = serve_streams  # type: ignore[attr-defined]

@@ -74,6 +74,10 @@ class Action(ABC):
     def started(self, session: Session, job: Job) -> None:  # noqa: B027 (most actions have nothing to note)
         """The run is about to begin (each attempt)."""
 
+    def retried(self, session: Session, former: Job, job: Job) -> str | None:
+        """`job` is to repeat `former`, which failed: prepare the resources, or say why that makes no sense any more."""
+        return None
+
     @abstractmethod
     def succeeded(self, session: Session, job: Job, outcome: Outcome) -> None:
         """Writes the observed state, in the transaction that finishes the job."""

@@ -9,7 +9,8 @@ from api.db.base import utcnow
 from api.db.session import Database
 from api.engine import jobs, launch
 from api.engine.actions import Failure, Outcome
-from api.engine.models import DONE, Job
+from api.engine.metrics import METRICS
+from api.engine.models import DONE, QUEUED, Job
 from api.engine.queue import Claim
 from api.engine.result import Ended
 from api.engine.runner import REQUEST, RESULTS
@@ -45,6 +46,10 @@ def settle(db: Database, owner: str, claim: Claim, hosts: list[str], ended: Ende
         else:
             jobs.fail(session, job, failure)
         done = job.state == DONE
+    if job.state == QUEUED:
+        METRICS.put_back(job.action, failure.kind if failure else "engine")
+    else:
+        METRICS.job_ended(job.action, job.state)
     folder = launch.jobs_dir() / claim.id
     (folder / RESULTS).unlink(missing_ok=True)
     if done:

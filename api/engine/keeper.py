@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from api.config import settings
 from api.engine.launch import Launcher
+from api.engine.metrics import METRICS
 
 READY_WITHIN_S = 30.0
 RETRY_AFTER_S = 5.0
@@ -103,6 +104,7 @@ class Keeper:
             self._serving.send_signal(signal.SIGTERM)  # it ends with its last run
             self._retired.append(self._serving)
         self._serving, self.path, self.hosts = process, path, hosts
+        METRICS.warm_starts += 1
         log.info("warm process %d is ready, %d hosts", process.pid, len(hosts))
         return True
 

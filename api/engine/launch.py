@@ -52,7 +52,7 @@ def prepare(job_id: str, request_id: str, action: str, number: int, hosts: dict[
         "job": job_id, "request_id": request_id, "action": action, "generation": number, "hosts": sections
     }  # fmt: skip
     folder = jobs_dir() / job_id
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(mode=0o710, exist_ok=True)  # the group's: the streams process reads the events, by their path
     write_private(folder / REQUEST, json.dumps(document).encode())
     (folder / RESULTS).unlink(missing_ok=True)
     events = folder / EVENTS
@@ -137,9 +137,9 @@ class Launcher:
     project_dir: str
     inventory: str
 
-    def spec(self, job_id: str, playbook: str, hosts: list[str]) -> Spec:
+    def spec(self, job_id: str, request_id: str, playbook: str, hosts: list[str]) -> Spec:
         """What to run for a job."""
-        return Spec(str(jobs_dir() / job_id), self.project_dir, self.inventory, playbook, hosts)
+        return Spec(str(jobs_dir() / job_id), self.project_dir, self.inventory, playbook, hosts, request_id)
 
     def environment(self) -> dict[str, str]:
         """The environment of every process that Ansible runs in."""

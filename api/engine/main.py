@@ -26,6 +26,7 @@ from api.engine.actions import Failure, Plan
 from api.engine.attempt import settle
 from api.engine.keeper import Keeper
 from api.engine.launch import Launcher, Run
+from api.engine.metrics import METRICS
 from api.engine.models import Job
 from api.engine.observe import Observation
 from api.engine.queue import Claim, LockMemory
@@ -124,6 +125,7 @@ class Engine:
         for connection in (self._wake, self._signals, self._signal_writer):
             connection.close()
         self._wake_path.unlink(missing_ok=True)
+        METRICS.withdraw()
         self.selector.close()
         log.info("engine %s ends", self.owner)
 
@@ -156,6 +158,7 @@ class Engine:
         if polling:
             self._poll_at = now + POLL_S
             self._take_over()
+            self._publish()
         if self.keeper.step(look=polling):
             self._hosts_changed = self._woken = True
         if self._hosts_changed:
@@ -175,6 +178,13 @@ class Engine:
         if now >= self._clean_at:
             self._clean_at = now + CLEANING_EVERY_S
             launch.forget_old(self.settings.event_retention_days * 86400)
+
+    def _publish(self) -> None:
+        runs = sum(attempt.run is not None for attempt in self.attempts.values())
+        METRICS.publish(
+            running_runs=runs, parked_jobs=len(self.attempts) - runs, warm_ready=float(self.keeper.path is not None),
+            warm_starting=float(self.keeper.may_come), inventory_hosts=len(self.keeper.hosts),
+        )  # fmt: skip
 
     # --- taking jobs ---
 
@@ -249,13 +259,16 @@ class Engine:
             attempt.ended = Ended(failure=Failure("engine", sentence, host=unknown[0]))
             self._woken = True
             return
-        spec = self.launcher.spec(attempt.claim.id, actions.action(attempt.claim.action).playbook, attempt.hosts)
+        spec = self.launcher.spec(
+            attempt.claim.id, attempt.claim.request_id, actions.action(attempt.claim.action).playbook, attempt.hosts
+        )
         if self.keeper.path is not None:
             with contextlib.suppress(OSError):  # it has just ended: the next tick sees that
                 attempt.run = self.launcher.warm(self.keeper.path, spec)
         elif not self.keeper.may_come:
             attempt.run = self.launcher.cold(spec)
         if attempt.run is not None:
+            METRICS.run_began(attempt.claim.id, warm=self.keeper.path is not None)
             self.selector.register(attempt.run, selectors.EVENT_READ, lambda: self._poll_run(attempt))
 
     # --- ending runs ---
@@ -269,6 +282,10 @@ class Engine:
         attempt.ended = result.read(
             launch.jobs_dir() / attempt.claim.id, attempt.events_from, code, attempt.hosts
         )
+        METRICS.run_ended(
+            attempt.claim.id, actions.action(attempt.claim.action).playbook,
+            "interrupted" if attempt.ended.interrupted else "failed" if attempt.ended.failure else "ok",
+        )  # fmt: skip
 
     def _watch_over(self, *, beating: bool) -> None:
         """Heartbeat, cancellations, and jobs that another engine has taken from us."""

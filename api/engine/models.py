@@ -49,6 +49,10 @@ class Job(Base):
     hosts: Mapped[list[Any]] = mapped_column(default=list)
     steps: Mapped[list[Any]] = mapped_column(default=list)  # {name, host, started_at, finished_at, result, message}
     result: Mapped[Json | None]
+    retry_of: Mapped[str | None]
+    """The id of the failed job that this one repeats."""
+    events_on: Mapped[str | None]
+    """The control host whose engine ran the last attempt: the job's folder with its events is there."""
     error: Mapped[Json | None]  # {message, host, step, kind}
     resources: Mapped[list[JobResource]] = relationship(
         back_populates="job", cascade="all, delete-orphan", lazy="selectin"

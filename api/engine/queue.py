@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from api.db.base import utcnow
 from api.engine import actions, jobs
 from api.engine.actions import Failure
+from api.engine.metrics import METRICS
 from api.engine.models import QUEUED, RUNNING, UNFINISHED, Job, JobLock, JobResource
 
 SCAN_LIMIT = 2000
@@ -172,6 +173,7 @@ def claim(
                     continue
                 jobs.move(job, RUNNING)
                 job.owner, job.heartbeat_at, job.not_before = owner, now, None
+                job.events_on = owner.partition("/")[0]
                 job.attempts += 1
                 job.started_at = job.started_at or now
                 actions.action(job.action).started(session, job)
@@ -187,6 +189,8 @@ def claim(
                 job.number, job.id, job.request_id, job.action, job.attempts, job.deadline_at, waiting.interactive
             )
         )
+        if job.attempts == 1:
+            METRICS.claimed(job.action, (now - job.created_at).total_seconds())
         jobs.tell(job)
     return claims
 
@@ -230,3 +234,4 @@ def end_overdue(session: Session, numbers: Iterable[int]) -> None:
                 "timeout", "The operation had to wait for its turn until its deadline had passed. Try it again."
             )
         jobs.fail(session, job, failure)
+        METRICS.job_ended(job.action, job.state)

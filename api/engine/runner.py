@@ -1,7 +1,8 @@
 """One run through ansible-runner, in a process of its own: forked from the warm process, or started cold.
 
-The playbook gets the request document's path and nothing else of the request. What happens is written by our callback
-plugin (plugins/callback/stratiform_events.py); of ansible-runner's artifacts the end of the output is kept.
+The playbook gets the request document's path and the request's id, and nothing else of the request. What happens is
+written by our callback plugin (plugins/callback/stratiform_events.py); of ansible-runner's artifacts the end of the
+output is kept.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ class Spec:
     inventory: str
     playbook: str
     hosts: list[str]
+    request_id: str
+    """The answer's x-openstack-request-id, of our own making."""
 
     def dumps(self) -> bytes:
         """As it travels to the warm process or on the cold run's command line."""
@@ -89,7 +92,8 @@ def run(spec: Spec, command: list[str] | None = None) -> int:
     config = RunnerConfig(
         private_data_dir=str(job_dir), project_dir=spec.project_dir, artifact_dir=str(artifacts), ident="run",
         inventory=spec.inventory, playbook=str(Path(spec.project_dir, "playbooks", "tenant", spec.playbook)),
-        limit=",".join(spec.hosts), extravars={"stratiform_request": str(job_dir / REQUEST)},
+        limit=",".join(spec.hosts),
+        extravars={"stratiform_request": str(job_dir / REQUEST), "stratiform_request_id": spec.request_id},
         fact_cache_type="none", quiet=True,
     )  # fmt: skip
     config.prepare()
@@ -98,6 +102,7 @@ def run(spec: Spec, command: list[str] | None = None) -> int:
         "ANSIBLE_STDOUT_CALLBACK": CALLBACK,
         "STRATIFORM_EVENTS": str(job_dir / EVENTS),
         "STRATIFORM_RESULTS": str(job_dir / RESULTS),
+        "STRATIFORM_REQUEST_ID": spec.request_id,
     }
     if command:
         config.command[:1] = command
@@ -117,7 +122,7 @@ def _keep_output(artifacts: Path, path: Path) -> None:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - OUTPUT_LIMIT_BYTES // 2))
             kept += file.read()
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o640)
     with os.fdopen(descriptor, "wb") as file:
         file.write(kept)
 

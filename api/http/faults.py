@@ -144,3 +144,10 @@ def placement_fault(fault: Fault, request_id: str) -> dict[str, Any]:
              "code": "placement.undefined_code"}
         ]
     }  # fmt: skip
+
+
+def operations_fault(fault: Fault, request_id: str) -> dict[str, Any]:
+    """The native operations API's shape (docs/operations.md)."""
+    return {
+        "error": {"code": fault.status, "title": fault.title, "message": fault.message, "request_id": request_id}
+    }  # fmt: skip

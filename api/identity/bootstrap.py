@@ -41,6 +41,7 @@ SERVICES = (
     ("network", "neutron", "/network"),
     ("image", "glance", "/image"),
     ("placement", "placement", "/placement"),
+    ("operations", "stratiform", "/operations"),
 )
 """(type, name, path below the base URL): names as OpenStack's documentation has them, clients print them."""
 

@@ -45,13 +45,13 @@ class CallbackModule(CallbackBase):
 
     def __init__(self) -> None:
         super().__init__()
-        self._events = _append_only(os.environ["STRATIFORM_EVENTS"])
-        self._results = _append_only(os.environ["STRATIFORM_RESULTS"])
+        self._events = _append_only(os.environ["STRATIFORM_EVENTS"], 0o640)
+        self._results = _append_only(os.environ["STRATIFORM_RESULTS"], 0o600)
         self._began: dict[tuple[str, str], str] = {}
 
     def v2_playbook_on_start(self, playbook: Playbook) -> None:
         """Note that the play begins."""
-        self._write({"event": "start", "at": _now()})
+        self._write({"event": "start", "at": _now(), "request_id": os.environ.get("STRATIFORM_REQUEST_ID", "")})
 
     def v2_runner_on_start(self, host: Host, task: Task) -> None:
         """Note that a host begins a task."""
@@ -105,8 +105,8 @@ class CallbackModule(CallbackBase):
             os.write(self._events, json.dumps(event).encode() + b"\n")
 
 
-def _append_only(path: str) -> int:
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+def _append_only(path: str, mode: int) -> int:
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
 
 
 def _now() -> str:

@@ -35,10 +35,12 @@ def test_a_run_that_succeeds(bench: Bench) -> None:
     assert [event["event"] for event in events] == ["start", "begin", "changed", "end"]
     assert {path.name for path in folder.iterdir()} == {"events.jsonl", "output"}
     assert text not in bench.engine_log()
-    for path in [bench.state / "jobs", folder]:
-        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    assert events[0]["request_id"] == "req-test"
+    assert f"job {job_id} fake.probe done request=req-test" in bench.engine_log()
+    assert stat.S_IMODE((bench.state / "jobs").stat().st_mode) == 0o700
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o710
     for path in folder.iterdir():
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
 def test_a_module_that_fails_tells_the_tenant_why(bench: Bench) -> None:

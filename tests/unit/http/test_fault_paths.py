@@ -21,13 +21,14 @@ PUBLIC = {
     "GET /", "GET /compute/", "GET /compute/v2.1/", "GET /compute/v2.1/versions/<id_>", "GET /identity/",
     "GET /identity/v3", "POST /identity/v3/auth/tokens", "POST /identity/v3/users/<user_id>/password", "GET /image/",
     "GET /image/v2", "GET /image/versions", "GET /internal/images/<image_id>", "GET /internal/metadata",
-    "GET /network/", "GET /network/v2.0", "GET /placement/",
+    "GET /internal/metrics", "GET /network/", "GET /network/v2.0", "GET /operations/", "GET /operations/v1",
+    "GET /placement/",
 }  # fmt: skip
 """All that answers without a token: versions, ways to a token, and what carries a signature instead."""
 
 BODYLESS = re.compile(
     r"^PUT .*(/tags/<(path:)?\w+>|/roles/<role_id>(/inherited_to_projects)?|/users/<user_id>|/implies/<implied_id>)$"
-    r"|^POST .*/actions/(de|re)activate$"
+    r"|^POST .*/actions/(de|re)activate$|^POST /operations/.*/(cancel|retry)$"
 )
 """Rules whose PUT or POST takes no body."""
 
@@ -93,7 +94,7 @@ BAD_VALUES = ("a%00b", "%ff%fe", "x" * 3000, "..%2f%27%22;--%F0%9F%92%A9", HUGE)
 def shape_of(service: str, answer: TestResponse) -> tuple[Any, Any]:
     """The status code that the fault's body tells, and its message."""
     body = answer.json
-    if service == "identity":
+    if service in ("identity", "operations"):
         return body["error"]["code"], body["error"]["message"]
     if service in ("image", "internal"):
         return int(body["code"].split()[0]), body["message"]

@@ -18,7 +18,7 @@ def test_a_password_gives_a_project_token(cloud: Any) -> None:
     assert token["project"] == {"id": cloud.project_id, "name": "demo", "domain": {"id": "default", "name": "Default"}}
     assert {role["name"] for role in token["roles"]} == {"member", "reader"}
     assert {service["type"] for service in token["catalog"]} == {
-        "identity", "compute", "network", "image", "placement"}  # fmt: skip
+        "identity", "compute", "network", "image", "placement", "operations"}  # fmt: skip
     assert token["expires_at"].endswith(".000000Z")
     assert len(token["audit_ids"]) == 1
 
