@@ -1,7 +1,7 @@
 """trusts, credentials, access rules, endpoint groups, policies and password ages
 
 Revision ID: 0003_identity
-Revises: 0002_groups
+Revises: 0003
 """
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from alembic import op
 from api.db import base
 
 revision = '0003_identity'
-down_revision = '0002_groups'
+down_revision = '0003'
 branch_labels = None
 depends_on = None
 

@@ -1,14 +1,14 @@
 """operations: what a job repeats, and where its events are
 
 Revision ID: 0004_operations
-Revises: 0003
+Revises: 0003_identity
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = '0004_operations'
-down_revision = '0003'
+down_revision = '0003_identity'
 branch_labels = None
 depends_on = None
 
