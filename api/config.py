@@ -50,9 +50,16 @@ class ComputeSettings:
 
 @dataclass(frozen=True)
 class ImageSettings:
-    """Limits of image uploads."""
+    """Limits of image uploads; the stores (id -> folder, the default one first) and whence images are downloaded.
+
+    `web_download_hosts`: `*` is every host with a public address; a host that is named may have any address.
+    """
 
     max_size_bytes: int = 1 << 40
+    stores: dict[str, str] = field(default_factory=dict)
+    web_download_hosts: tuple[str, ...] = ("*",)
+    web_download_ports: tuple[int, ...] = (80, 443)
+    import_timeout_s: int = 14_400
 
 
 @dataclass(frozen=True)
@@ -149,8 +156,7 @@ def parse(raw: dict[str, Any], source: str) -> Settings:
         options = dict(values.pop(name, {}))
         if unknown := set(options) - {known.name for known in dataclasses.fields(section)}:
             raise ConfigError(f"{source}: [{name}] has no setting {', '.join(sorted(unknown))}")
-        if "vni_range" in options:
-            options["vni_range"] = tuple(options["vni_range"])
+        options = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
         values[name] = section(**options)
     if unknown := set(values) - {known.name for known in dataclasses.fields(Settings)}:
         raise ConfigError(f"{source}: no such setting: {', '.join(sorted(unknown))}")

@@ -23,7 +23,7 @@ from api.http.responses import json_response
 
 log = logging.getLogger("stratiform.api")
 _GLOBAL_ID = re.compile(r"^req-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
-_IMAGE_DATA = re.compile(r"^/image/v2/images/[^/]+/file/?$")
+_IMAGE_DATA = re.compile(r"^/image/v2/images/[^/]+/(file|stage)/?$")
 
 Authenticate = Callable[[str, str, str | None], Context | None]
 """(token, request id, global request id) -> the caller, or None when the token is not valid."""

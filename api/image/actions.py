@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api.engine.actions import observe
-from api.image import service
+from api.image import repair
 
 SWEEP_EVERY_S = 60.0
 
@@ -23,7 +23,7 @@ class Sweeper:
         now = time.monotonic()
         if now - self._last >= SWEEP_EVERY_S:
             self._last = now
-            service.sweep(session)
+            repair.sweep(session)
 
 
 observe("heartbeat", Sweeper())

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from api.db.base import Base, new_uuid, utcnow
+from api.db.base import Base, Json, new_uuid, utcnow
 
-QUEUED, SAVING, ACTIVE, DEACTIVATED = "queued", "saving", "active", "deactivated"
+QUEUED, SAVING, UPLOADING, IMPORTING = "queued", "saving", "uploading", "importing"
+ACTIVE, DEACTIVATED = "active", "deactivated"
 
 TRANSITIONS: dict[str, set[str]] = {
-    QUEUED: {SAVING},
+    QUEUED: {SAVING, UPLOADING, IMPORTING},
     SAVING: {ACTIVE, QUEUED},  # back to queued: refused, broken off, or the process died
+    UPLOADING: {IMPORTING, QUEUED},  # being staged, or staged when `staged_size` is set
+    IMPORTING: {ACTIVE, QUEUED},
     ACTIVE: {DEACTIVATED},
     DEACTIVATED: {ACTIVE},
 }
@@ -25,7 +29,10 @@ class IllegalTransition(Exception):
 
 
 class Image(Base):
-    """An image. Sizes in bytes, `min_disk` in GiB, `min_ram` in MiB; `upload_token` names the upload under way."""
+    """An image. Sizes in bytes, `min_disk` in GiB, `min_ram` in MiB; `upload_token` names the upload under way.
+
+    `stores` have the bytes; `importing_stores` and `failed_stores` tell of the last import, None before the first.
+    """
 
     __tablename__ = "images"
     __table_args__ = (
@@ -52,6 +59,10 @@ class Image(Base):
     os_hash_algo: Mapped[str | None]
     os_hash_value: Mapped[str | None]
     upload_token: Mapped[str | None]
+    staged_size: Mapped[int | None] = mapped_column(BigInteger)
+    stores: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    importing_stores: Mapped[list[Any] | None]
+    failed_stores: Mapped[list[Any] | None]
     created_at: Mapped[datetime.datetime] = mapped_column(default=utcnow)
     updated_at: Mapped[datetime.datetime] = mapped_column(default=utcnow)
     tags: Mapped[list[ImageTag]] = relationship(
@@ -101,6 +112,39 @@ class ImageMember(Base):
     status: Mapped[str] = mapped_column(default="pending")
     created_at: Mapped[datetime.datetime] = mapped_column(default=utcnow)
     updated_at: Mapped[datetime.datetime] = mapped_column(default=utcnow)
+
+
+PENDING, PROCESSING, SUCCESS, FAILURE = "pending", "processing", "success", "failure"
+
+
+class ImageTask(Base):
+    """An import: asked for (`pending`), under way, or over. Its id names the files that it writes."""
+
+    __tablename__ = "image_tasks"
+    __table_args__ = (Index("ix_image_tasks_image_id", "image_id"), Index("ix_image_tasks_status", "status"))
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_uuid)
+    type: Mapped[str]
+    status: Mapped[str] = mapped_column(default=PENDING)
+    owner: Mapped[str | None]
+    user_id: Mapped[str | None]
+    image_id: Mapped[str | None]
+    request_id: Mapped[str | None]
+    input: Mapped[Json]
+    result: Mapped[Json | None]
+    message: Mapped[str] = mapped_column(default="")
+    created_at: Mapped[datetime.datetime] = mapped_column(default=utcnow)
+    updated_at: Mapped[datetime.datetime] = mapped_column(default=utcnow)
+    expires_at: Mapped[datetime.datetime | None]
+
+    def become(self, status: str, message: str = "") -> None:
+        """Another status; what is over is kept for TASK_KEPT."""
+        self.status, self.message, self.updated_at = status, message, utcnow()
+        if status in (SUCCESS, FAILURE):
+            self.expires_at = self.updated_at + TASK_KEPT
+
+
+TASK_KEPT = datetime.timedelta(hours=48)
 
 
 class UsedImageId(Base):

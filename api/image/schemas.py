@@ -12,7 +12,7 @@ MAX_INTEGER = 2**31 - 1
 
 _READ_ONLY: dict[str, Any] = {
     "status": {"type": "string", "description": "Where the image is in its life",
-               "enum": ["queued", "saving", "active", "deactivated"]},
+               "enum": ["queued", "saving", "uploading", "importing", "active", "deactivated"]},
     "checksum": {"type": ["null", "string"], "description": "MD5 of the bytes", "maxLength": 32},
     "os_hash_algo": {"type": ["null", "string"], "description": "Algorithm of os_hash_value", "maxLength": 64},
     "os_hash_value": {"type": ["null", "string"], "description": "Hash of the bytes, hexadecimal", "maxLength": 128},
@@ -23,6 +23,7 @@ _READ_ONLY: dict[str, Any] = {
     "self": {"type": "string", "description": "The image's URL below the endpoint"},
     "file": {"type": "string", "description": "The URL of its bytes below the endpoint"},
     "schema": {"type": "string", "description": "The URL of this schema below the endpoint"},
+    "stores": {"type": "string", "description": "The stores that have the bytes, separated by commas"},
 }  # fmt: skip
 _WRITABLE: dict[str, Any] = {
     "id": {"type": "string", "description": "Identifier of the image", "pattern": UUID},
@@ -55,6 +56,31 @@ MEMBER_UPDATE = Schema({
     "type": "object", "required": ["status"], "properties": {"status": {"enum": list(MEMBER_STATUSES)}},
 })  # fmt: skip
 
+IMPORT = Schema({
+    "type": "object", "required": ["method"], "additionalProperties": False,
+    "properties": {
+        "method": {
+            "type": "object", "required": ["name"],
+            "properties": {"name": {"type": "string"}, "uri": {"type": "string", "maxLength": 2048}},
+        },
+        "stores": {"type": "array", "minItems": 1, "maxItems": 64, "items": {"type": "string"}},
+        "all_stores": {"type": "boolean"}, "all_stores_must_succeed": {"type": "boolean"},
+    },
+})  # fmt: skip
+TASK_CREATE = Schema({
+    "type": "object", "required": ["type", "input"],
+    "properties": {
+        "type": {"enum": ["import"]},
+        "input": {
+            "type": "object", "required": ["import_from", "import_from_format", "image_properties"],
+            "properties": {
+                "import_from": {"type": "string", "maxLength": 2048},
+                "import_from_format": {"enum": list(DISK_FORMATS)}, "image_properties": {"type": "object"},
+            },
+        },
+    },
+})  # fmt: skip
+
 _LINKS = [{"rel": "self", "href": "{self}"}, {"rel": "enclosure", "href": "{file}"},
           {"rel": "describedby", "href": "{schema}"}]  # fmt: skip
 _COLLECTION_LINKS = [{"rel": "first", "href": "{first}"}, {"rel": "next", "href": "{next}"},
@@ -80,13 +106,24 @@ _MEMBER_DOCUMENT: dict[str, Any] = {
 
 def _collection(name: str, item: dict[str, Any], links: list[dict[str, str]]) -> dict[str, Any]:
     properties: dict[str, Any] = {name: {"type": "array", "items": item}, "schema": {"type": "string"}}
-    properties |= {"first": {"type": "string"}, "next": {"type": "string"}} if name == "images" else {}
+    properties |= {"first": {"type": "string"}, "next": {"type": "string"}} if name in ("images", "tasks") else {}
     return {"name": name, "properties": properties, "links": links}
 
 
+_TASK_DOCUMENT: dict[str, Any] = {
+    "name": "task",
+    "properties": {
+        **{name: {"type": "string"} for name in ("id", "type", "status", "owner", "self", "schema")},
+        **{name: {"type": ["null", "string"]} for name in (
+            "message", "expires_at", "created_at", "updated_at", "image_id", "request_id", "user_id")},
+        "input": {"type": ["null", "object"]}, "result": {"type": ["null", "object"]},
+    },
+}  # fmt: skip
 DOCUMENTS = {
     "image": _IMAGE_DOCUMENT,
     "images": _collection("images", _IMAGE_DOCUMENT, _COLLECTION_LINKS),
     "member": _MEMBER_DOCUMENT,
     "members": _collection("members", _MEMBER_DOCUMENT, _COLLECTION_LINKS[2:]),
+    "task": _TASK_DOCUMENT,
+    "tasks": _collection("tasks", _TASK_DOCUMENT, _COLLECTION_LINKS),
 }

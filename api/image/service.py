@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from api.config import settings
@@ -24,7 +24,6 @@ from api.image.models import (
     ACTIVE,
     DEACTIVATED,
     QUEUED,
-    SAVING,
     Image,
     ImageMember,
     ImageProperty,
@@ -42,7 +41,7 @@ from api.image.rules import (
 )
 from api.image.visibility import target, visible_image
 
-__all__ = ["BootImage", "boot_image", "host_url", "is_host_url", "subscribe", "sweep"]
+__all__ = ["BootImage", "boot_image", "host_url", "is_host_url", "subscribe"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,17 +211,6 @@ def _own(session: Session, context: Context, image_id: str, rule: str) -> Image:
     image = visible_image(session, context, image_id, lock=True)
     policy.authorize(context, rule, target(context, image))
     return image
-
-
-def sweep(session: Session) -> None:
-    """Repairs what killed processes left: images `saving` for ever, and files that belong to no image."""
-    for image in session.scalars(select(Image).where(Image.status == SAVING)):
-        if not store.is_uploading(image.id, image.upload_token or ""):
-            image.become(QUEUED)
-            image.upload_token = None
-    kept = set(session.scalars(select(Image.id).where(Image.status.in_((ACTIVE, DEACTIVATED)))))
-    for path in store.strays(kept):
-        path.unlink(missing_ok=True)
 
 
 def subscribe() -> None:

@@ -11,6 +11,12 @@ from api.image.models import Image, ImageMember
 def image_view(image: Image) -> dict[str, Any]:
     """An image, its own properties at the top level."""
     here = f"/v2/images/{image.id}"
+    imported: dict[str, str] = {}
+    if image.importing_stores is not None:
+        imported = {"os_glance_importing_to_stores": ",".join(image.importing_stores),
+                    "os_glance_failed_import": ",".join(image.failed_stores or ())}  # fmt: skip
+    if image.stores:
+        imported["stores"] = ",".join(sorted(image.stores))
     return {entry.name: entry.value for entry in image.properties} | {
         "id": image.id,
         "name": image.name,
@@ -34,7 +40,7 @@ def image_view(image: Image) -> dict[str, Any]:
         "self": here,
         "file": f"{here}/file",
         "schema": "/v2/schemas/image",
-    }
+    } | imported
 
 
 def member_view(member: ImageMember) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from flask import Response, request
 from werkzeug.datastructures import Headers
@@ -22,20 +22,34 @@ from api.image.visibility import target, visible_image
 
 CHUNK_BYTES = 1 << 20
 SIZE_HEADER = "X-OpenStack-Image-Size"
+STORE_HEADER = "X-Image-Meta-Store"
 
 
 @blueprint.put("/v2/images/<image_id>/file")
 def put_file(image_id: str) -> Response:
     """Stores the request's body as the image's bytes."""
+    wanted = request.headers.get(STORE_HEADER)
+    _take_body(lambda body: upload.receive(context(), image_id, body, _expected_size(), wanted))
+    return empty()
+
+
+@blueprint.put("/v2/images/<image_id>/stage")
+def stage_file(image_id: str) -> Response:
+    """Keeps the request's body until it is imported."""
+    _take_body(lambda body: upload.stage(context(), image_id, body, _expected_size()))
+    return empty()
+
+
+def _take_body(take: Callable[[RequestBody], None]) -> None:
+    """Hands the body over; what a refused upload still sends is read, so that the client gets to read why."""
     body = RequestBody(request)
     try:
         if request.mimetype != "application/octet-stream":
             raise UnsupportedMediaType("Send the image's bytes as application/octet-stream.")
-        upload.receive(context(), image_id, body, _expected_size())
+        take(body)
     except BaseException:
         body.drain()
         raise
-    return empty()
 
 
 def _expected_size() -> int | None:
@@ -73,7 +87,7 @@ def get_file_signed(image_id: str) -> Response:
 def _file_of(image: Image) -> Response:
     """An answer that reads the opened file later, when the transaction of `image` is over."""
     try:
-        descriptor = os.open(store.path_of(image.id), os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = store.open_for_reading(image.id, image.stores)
     except FileNotFoundError:
         raise InternalError(f"The bytes of image {image.id} are missing from the image store.") from None
     try:

@@ -10,7 +10,7 @@ from api.http.current import context, read_session, write_session
 from api.http.faults import UnsupportedMediaType
 from api.http.responses import empty, json_response
 from api.http.validation import any_json_body, json_body
-from api.image import service
+from api.image import importing, service, store
 from api.image.listing import list_images
 from api.image.patch import MEDIA_TYPES, parse_patch
 from api.image.routes.base import blueprint
@@ -31,7 +31,11 @@ def create() -> Response:
     for name in body:
         refuse_foreign(name)
     image = service.create_image(write_session(), context(), IMAGE.check(body))
-    return json_response(image_view(image), 201, {"Location": f"{settings().url()}/image/v2/images/{image.id}"})
+    return json_response(image_view(image), 201, {
+        "Location": f"{settings().url()}/image/v2/images/{image.id}",
+        "OpenStack-image-import-methods": ",".join(importing.methods()),
+        "OpenStack-image-store-ids": ",".join(store.directories()),
+    })  # fmt: skip
 
 
 @blueprint.get("/v2/images/<image_id>")

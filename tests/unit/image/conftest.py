@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from api.config import settings
+
 CLUSTER = 1 << 16
 BYTES = {"Content-Type": "application/octet-stream"}
 
@@ -34,6 +36,18 @@ def make_image(cloud: Any) -> Callable[..., dict[str, Any]]:
         return image
 
     return make
+
+
+@pytest.fixture
+def configure(cloud: Any) -> Callable[[str], None]:
+    """Adds lines of TOML to the section `[image]` of the settings."""
+
+    def add(lines: str) -> None:
+        path = cloud.folder / "stratiform.toml"
+        path.write_text(f"{path.read_text()}[image]\n{lines}\n")
+        settings.cache_clear()
+
+    return add
 
 
 def qcow2(

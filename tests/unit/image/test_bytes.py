@@ -18,7 +18,7 @@ import pytest
 
 from api.config import settings
 from api.http.context import Context
-from api.image import actions, service, store, upload
+from api.image import actions, repair, service, store, upload
 from api.image.models import Image
 
 from .conftest import BYTES, qcow2
@@ -183,7 +183,7 @@ def test_only_one_upload_at_a_time(cloud: Any, make_image: Make) -> None:
         assert cloud.member.get(f"/image{image['self']}").json["status"] == "saving"
         assert send(cloud.member, image, b"second").status_code == 409
         with cloud.write() as session:
-            service.sweep(session)
+            repair.sweep(session)
     finally:
         go_on.set()
         first.join()
@@ -264,8 +264,8 @@ KILLED = """
 
 
 @pytest.mark.parametrize("when", ["bytes", "publish"])
-@pytest.mark.parametrize("repair", ["sweep", "next upload"])
-def test_a_killed_upload_is_repaired(cloud: Any, make_image: Make, when: str, repair: str) -> None:
+@pytest.mark.parametrize("by", ["sweep", "next upload"])
+def test_a_killed_upload_is_repaired(cloud: Any, make_image: Make, when: str, by: str) -> None:
     image = make_image()
     user = cloud.user_ids["member"]
     script = textwrap.dedent(KILLED.format(when=when, user=user, project=cloud.project_id, image=image["id"]))
@@ -276,16 +276,16 @@ def test_a_killed_upload_is_repaired(cloud: Any, make_image: Make, when: str, re
     with process:
         assert process.stdout and process.stdout.readline() == "ready\n"
         with cloud.write() as session:
-            service.sweep(session)
+            repair.sweep(session)
         assert cloud.member.get(f"/image{image['self']}").json["status"] == "saving"
         process.kill()
     assert len(files()) == 1
-    if repair == "next upload":
+    if by == "next upload":
         assert send(cloud.member, image, b"again").status_code == 204
         assert cloud.member.get(f"/image{image['file']}").data == b"again"
         return
     with cloud.write() as session:
-        service.sweep(session)
+        repair.sweep(session)
     assert len(files()) == 1, "a file so young may belong to an upload that just begins"
     assert store.strays(set(), now=time.time() + store.YOUNG_S + 1) == [store.directory() / files()[0]]
     assert cloud.member.get(f"/image{image['self']}").json["status"] == "queued"
@@ -294,7 +294,7 @@ def test_a_killed_upload_is_repaired(cloud: Any, make_image: Make, when: str, re
 def test_sweeping_and_deleting_need_no_store(cloud: Any, make_image: Make) -> None:
     image = make_image()
     with cloud.write() as session:
-        service.sweep(session)
+        repair.sweep(session)
     assert cloud.member.delete(f"/image{image['self']}").status_code == 204
     assert not store.directory().exists(), "the engine's user must not make it"
 
@@ -321,7 +321,7 @@ def test_sweeping_removes_files_without_an_image_only(
     store.path_of("22222222-2222-3333-4444-555555555555").write_bytes(b"left over")
     store.part_of(image["id"], "token").write_bytes(b"left over")
     with cloud.write() as session:
-        service.sweep(session)
+        repair.sweep(session)
     assert files() == [image["id"]]
 
 

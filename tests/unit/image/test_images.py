@@ -266,9 +266,10 @@ def test_what_clients_read_of_the_service(cloud: Any) -> None:
     assert versions.json["versions"][-1]["id"] == "v2.0"
     for name in ("image", "images", "member", "members"):
         assert cloud.member.get(f"/image/v2/schemas/{name}").json["name"] == name
-    assert cloud.member.get("/image/v2/schemas/task").status_code == 404
-    assert cloud.member.get("/image/v2/info/import").json["import-methods"]["value"] == []
-    assert cloud.member.get("/image/v2/info/stores").status_code == 404
+    assert cloud.member.get("/image/v2/schemas/nothing").status_code == 404
+    methods = cloud.member.get("/image/v2/info/import").json["import-methods"]["value"]
+    assert methods == ["glance-direct", "web-download"]
+    assert cloud.member.get("/image/v2/info/stores").json == {"stores": [{"id": "file", "default": "true"}]}
     assert cloud.anonymous.get("/image/v2/schemas/image").status_code == 401
 
 
