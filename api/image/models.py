@@ -147,6 +147,37 @@ class ImageTask(Base):
 TASK_KEPT = datetime.timedelta(hours=48)
 
 
+class MetadefNamespace(Base):
+    """A namespace of metadata definitions: what properties of images, servers, ... may mean, for people to choose."""
+
+    __tablename__ = "image_metadef_namespaces"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_uuid)
+    namespace: Mapped[str] = mapped_column(unique=True)
+    display_name: Mapped[str | None]
+    description: Mapped[str | None]
+    visibility: Mapped[str] = mapped_column(default="private")
+    protected: Mapped[bool] = mapped_column(default=False)
+    owner: Mapped[str | None]
+    created_at: Mapped[datetime.datetime] = mapped_column(default=utcnow)
+    updated_at: Mapped[datetime.datetime] = mapped_column(default=utcnow)
+
+
+class MetadefEntry(Base):
+    """What a namespace holds: an object, a property, a tag, or a resource type that it is for (`kind`)."""
+
+    __tablename__ = "image_metadef_entries"
+
+    namespace_id: Mapped[str] = mapped_column(
+        ForeignKey("image_metadef_namespaces.id", ondelete="CASCADE"), primary_key=True
+    )
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    content: Mapped[Json]
+    created_at: Mapped[datetime.datetime] = mapped_column(default=utcnow)
+    updated_at: Mapped[datetime.datetime] = mapped_column(default=utcnow)
+
+
 class UsedImageId(Base):
     """The id of a deleted image. Hosts cache images by id, so an id never comes to mean other bytes."""
 

@@ -15,6 +15,7 @@ ADMIN_OR_READER = f"{ADMIN} or ({READER})"
 ADMIN_OR_VIEWER = f"{ADMIN} or (role:reader and (project_id:%(project_id)s or {SEEN_BY_OTHERS}))"
 ADMIN_OR_DOWNLOADER = f"{ADMIN} or (role:member and (project_id:%(project_id)s or {SEEN_BY_OTHERS}))"
 ADMIN_OR_SHARED_READER = f"{ADMIN} or (role:reader and (project_id:%(project_id)s or project_id:%(member_id)s))"
+METADEF_READER = f"{ADMIN} or (role:reader and (project_id:%(project_id)s or 'public':%(visibility)s))"
 
 _IMAGE = "/v2/images/{image_id}"
 
@@ -52,4 +53,17 @@ RULES = [
     _rule("add_task", "@", "Make a task.", "POST", "/v2/tasks"),
     _rule("delete_member", ADMIN_OR_MEMBER, "Stop sharing with a project.", "DELETE",
           f"{_IMAGE}/members/{{member_id}}"),
+    policy.RuleDefault("metadef_default", "", "What anyone may do with metadata definitions."),
+    policy.RuleDefault("metadef_admin", ADMIN, "What keeps metadata definitions."),
+    *(_rule(name, METADEF_READER, "Read metadata definitions.", "GET", "/v2/metadefs/namespaces") for name in (
+        "get_metadef_namespace", "get_metadef_object", "get_metadef_objects", "get_metadef_property",
+        "get_metadef_properties", "get_metadef_tag", "get_metadef_tags", "get_metadef_resource_type")),
+    *(_rule(name, ADMIN_OR_READER, "List metadata definitions.", "GET", "/v2/metadefs/namespaces") for name in (
+        "get_metadef_namespaces", "list_metadef_resource_types")),
+    *(_rule(name, "rule:metadef_admin", "Keep metadata definitions.", "POST", "/v2/metadefs/namespaces") for name in (
+        *(f"{verb}_metadef_{kind}" for verb in ("add", "modify")
+          for kind in ("namespace", "object", "property", "tag", "tags")),
+        "delete_metadef_namespace", "delete_metadef_object", "remove_metadef_property", "delete_metadef_tag",
+        "delete_metadef_tags", "add_metadef_resource_type_association", "remove_metadef_resource_type_association")
+      if name != "modify_metadef_tags"),
 ]  # fmt: skip

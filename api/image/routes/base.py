@@ -8,6 +8,7 @@ from api.config import settings
 from api.http.current import context, public
 from api.http.faults import NotFound
 from api.http.responses import json_response
+from api.image import metadef_schemas
 from api.image.schemas import DOCUMENTS
 
 blueprint = Blueprint("image", __name__)
@@ -48,6 +49,7 @@ def versions() -> Response:
 def schema(name: str) -> Response:
     """A schema document; clients build their objects from it."""
     context()
-    if name not in DOCUMENTS:
+    document = DOCUMENTS.get(name) or metadef_schemas.DOCUMENTS.get(name)
+    if document is None:
         raise NotFound(f"There is no schema {name}.")
-    return json_response(DOCUMENTS[name])
+    return json_response(document)
