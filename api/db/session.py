@@ -1,5 +1,7 @@
 """Sessions: short read and write transactions on SQLite (WAL) or PostgreSQL.
 
+On both, a write transaction is alone, so rooms may look, decide and write without another's write in between. On
+PostgreSQL it holds an advisory lock for that; the engines' claims, which lock the rows that they take, do without.
 A write transaction on SQLite is BEGIN IMMEDIATE. Writers queue at a lock (threads and processes) before it, because
 SQLite's own busy handler lets waiting writers starve. See sqlite.org/lang_transaction.html and /wal.html.
 """
@@ -59,7 +61,7 @@ class Write:
 
 
 def _nothing() -> None:
-    """PostgreSQL lets writers in side by side."""
+    """On PostgreSQL the transaction's own end lets the next writer in."""
 
 
 class Database:
@@ -81,7 +83,12 @@ class Database:
                 self._lock_path = f"{path}.lock"
             event.listen(self.engine, "connect", _configure_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
+        else:
+            event.listen(self.engine, "begin", _begin_postgres)
         self._write_engine = self.engine.execution_options(stratiform_write=True)
+        self._read_engine = self.engine
+        if not self.is_sqlite:
+            self._read_engine = self.engine.execution_options(isolation_level="REPEATABLE READ")
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
@@ -90,9 +97,12 @@ class Database:
             yield session
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[Session]:
-        """A write transaction: committed at the end, rolled back by an exception. Keep it short: no work inside it."""
-        write = self.begin_write()
+    def write(self, *, alone: bool = True) -> Iterator[Session]:
+        """A write transaction: committed at the end, rolled back by an exception. Keep it short: no work inside it.
+
+        `alone=False` lets it run beside others on PostgreSQL; it must lock the rows that it decides about.
+        """
+        write = self.begin_write(alone=alone)
         try:
             yield write.session
         except BaseException:
@@ -102,12 +112,13 @@ class Database:
 
     def begin_read(self) -> Session:
         """A read transaction that the caller closes."""
-        return Session(self.engine, expire_on_commit=False, autoflush=False)
+        return Session(self._read_engine, expire_on_commit=False, autoflush=False)
 
-    def begin_write(self) -> Write:
+    def begin_write(self, *, alone: bool = True) -> Write:
         """A write transaction that the caller commits or rolls back, and must do so soon: others wait for it."""
         release = self._take_turn() if self.is_sqlite else _nothing
-        return Write(Session(self._write_engine, expire_on_commit=False), release)
+        engine = self._write_engine if alone or self.is_sqlite else self.engine
+        return Write(Session(engine, expire_on_commit=False), release)
 
     def _take_turn(self) -> Callable[[], None]:
         """Waits for the writers before this one; gives what lets the next one in."""
@@ -146,6 +157,17 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     write = connection.get_execution_options().get("stratiform_write")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+WRITERS_LOCK = 0x5747_5257
+"""PostgreSQL's advisory lock of write transactions."""
+WRITERS_WAIT_S = 30
+
+
+def _begin_postgres(connection: Connection) -> None:
+    if connection.get_execution_options().get("stratiform_write"):
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{WRITERS_WAIT_S}s'")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
 
 
 def after_commit(session: Session, hook: Callable[[], None]) -> None:

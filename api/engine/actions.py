@@ -18,6 +18,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from api.config import settings
+from api.db import postgres
 from api.db.base import utcnow
 from api.db.session import after_commit
 from api.engine.models import UNFINISHED, Job, JobResource
@@ -133,7 +134,7 @@ def enqueue(
     )  # fmt: skip
     session.add(job)
     session.flush()
-    after_commit(session, wake_engine)
+    _wake(session)
     return job
 
 
@@ -141,8 +142,14 @@ def cancel(session: Session, job_id: str) -> bool:
     """Asks the engine to end a job; false when it has ended already (or never was). Stops within a second or two."""
     wanted = update(Job).where(Job.id == job_id, Job.state.in_(UNFINISHED)).values(cancel_requested=True)
     found = session.execute(wanted.returning(Job.number)).first() is not None
-    after_commit(session, wake_engine)
+    _wake(session)
     return found
+
+
+def _wake(session: Session) -> None:
+    """Wakes the engines once this transaction is committed: this host's by its socket, all by the database."""
+    postgres.notify(session)
+    after_commit(session, wake_engine)
 
 
 def wake_engine() -> None:

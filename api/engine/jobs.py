@@ -10,6 +10,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from api.db import postgres
 from api.db.base import utcnow
 from api.engine import actions
 from api.engine.actions import Failure, Outcome
@@ -19,8 +20,8 @@ ENGINE_SENTENCE = "The engine could not carry out the operation; the operator fi
 STEPS_LIMIT = 200
 """Steps of a job that are kept: the last ones, over all attempts."""
 RESULT_LIMIT_CHARACTERS = 1_000_000
-PASSING_CODES = ("40001", "40P01", "57P01", "57P03")
-"""PostgreSQL's serialization_failure, deadlock_detected, admin_shutdown, cannot_connect_now."""
+PASSING_CODES = ("40001", "40P01", "55P03", "57P01", "57P03")
+"""PostgreSQL's serialization_failure, deadlock_detected, lock_not_available, admin_shutdown, cannot_connect_now."""
 log = logging.getLogger("stratiform.engine")
 
 
@@ -118,7 +119,8 @@ def put_back(session: Session, job: Job, failure: Failure | None, not_before: da
 
 
 def release(session: Session, job: Job) -> None:
-    """Frees the job's locks."""
+    """Frees the job's locks, and its place on its hosts."""
+    postgres.notify(session)
     session.execute(delete(JobLock).where(JobLock.job_number == job.number))
 
 

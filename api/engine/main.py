@@ -15,13 +15,14 @@ import socket
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
 from api.config import ConfigError, settings
 from api.db.base import utcnow
 from api.db.session import database
-from api.engine import actions, inventory, jobs, launch, processes, queue, result
+from api.engine import actions, inventory, jobs, launch, limits, processes, queue, result
 from api.engine.actions import Failure, Plan
 from api.engine.attempt import settle
 from api.engine.keeper import Keeper
@@ -31,6 +32,9 @@ from api.engine.models import Job
 from api.engine.observe import Observation
 from api.engine.queue import Claim, LockMemory
 from api.engine.result import Ended
+
+if TYPE_CHECKING:
+    from api.engine.sentinel import Sentinel
 
 POLL_S = 5.0
 STALE_S = 30.0
@@ -75,6 +79,8 @@ class Engine:
         self.launcher = Launcher(self.settings.project_dir, self.settings.inventory)
         self.keeper = Keeper(self.launcher, self.selector)
         self.observation = Observation(self.db, self.selector)
+        self.sentinel = self._make_sentinel()
+        self._observing = False
         self.attempts: dict[int, Attempt] = {}
         self.memory = LockMemory()
         self.stopping_at: float | None = None
@@ -126,6 +132,8 @@ class Engine:
             connection.close()
         self._wake_path.unlink(missing_ok=True)
         METRICS.withdraw()
+        if self.sentinel is not None:
+            self.sentinel.close()
         self.selector.close()
         log.info("engine %s ends", self.owner)
 
@@ -137,6 +145,16 @@ class Engine:
             while True:
                 self._wake.recv(64)
                 self._woken = True
+
+    def _make_sentinel(self) -> Sentinel | None:
+        if self.db.is_sqlite:
+            return None
+        from api.engine.sentinel import Sentinel  # PostgreSQL's driver is no load for SQLite
+
+        return Sentinel(settings().database_url, self.selector, self._wake_up)
+
+    def _wake_up(self) -> None:
+        self._woken = True
 
     def _timeout(self) -> float:
         """Seconds until something is due without a message."""
@@ -161,16 +179,21 @@ class Engine:
             self._publish()
         if self.keeper.step(look=polling):
             self._hosts_changed = self._woken = True
-        if self._hosts_changed:
-            inventory.sync(self.db, self.keeper.hosts)
-            self.observation.follow(self.keeper.hosts)
-            self._hosts_changed = False
+        if polling and self.sentinel is not None:
+            self.sentinel.step()
+        leads = self.sentinel is None or self.sentinel.leads  # among several engines, one observes
+        if self._hosts_changed or leads != self._observing:
+            if leads and self.keeper.hosts:
+                inventory.sync(self.db, self.keeper.hosts)
+            self.observation.follow(self.keeper.hosts if leads else {})
+            self._observing, self._hosts_changed = leads, False
         self.observation.step()
         if self.attempts and (polling or self._woken):
             self._watch_over(beating=polling)
         self._end_late()
         self._finish_ended()
-        self._start_parked()
+        if self.sentinel is None or polling or self._woken:
+            self._start_parked()
         look = self._woken or polling or (self._next_at is not None and now >= self._next_at)
         self._woken = False
         if look and self.stopping_at is None:
@@ -204,7 +227,7 @@ class Engine:
             self.settings.concurrency + PARKED_LIMIT
         ):
             return
-        with self.db.write() as session:
+        with self.db.write(alone=False) as session:
             claims = queue.claim(
                 session, ready, waited_for, owner=self.owner, slots=slots, interactive_slots=INTERACTIVE_EXTRA,
                 at_most=len(ready) if self.db.is_sqlite else 1, memory=self.memory,
@@ -258,6 +281,10 @@ class Engine:
             sentence = f"{', '.join(unknown)} is not in the inventory: add the host, or remove what is placed there."
             attempt.ended = Ended(failure=Failure("engine", sentence, host=unknown[0]))
             self._woken = True
+            return
+        if self.sentinel is not None and not limits.admit(
+            self.db, attempt.claim.number, attempt.hosts, self.settings.per_host + extra
+        ):
             return
         spec = self.launcher.spec(
             attempt.claim.id, attempt.claim.request_id, actions.action(attempt.claim.action).playbook, attempt.hosts

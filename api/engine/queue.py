@@ -173,7 +173,7 @@ def claim(
                     continue
                 jobs.move(job, RUNNING)
                 job.owner, job.heartbeat_at, job.not_before = owner, now, None
-                job.events_on = owner.partition("/")[0]
+                job.events_on, job.hosts = owner.partition("/")[0], []
                 job.attempts += 1
                 job.started_at = job.started_at or now
                 actions.action(job.action).started(session, job)

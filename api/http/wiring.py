@@ -23,6 +23,8 @@ from api.http.responses import json_response
 
 log = logging.getLogger("stratiform.api")
 _GLOBAL_ID = re.compile(r"^req-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
+_BUSY = ("40001", "40P01", "55P03", "57P01", "57P03")
+"""PostgreSQL's serialization_failure, deadlock_detected, lock_not_available, admin_shutdown, cannot_connect_now."""
 _IMAGE_DATA = re.compile(r"^/image/v2/images/[^/]+/(file|stage)/?$")
 
 Authenticate = Callable[[str, str, str | None], Context | None]
@@ -150,7 +152,9 @@ def _as_fault(error: Exception) -> Fault:
             error, "valid_methods") else None  # fmt: skip
         message = "The resource could not be found." if error.code == 404 else error.description or "Error"
         return faults.of_status(error.code or 500, message, headers)
-    if isinstance(error, OperationalError) and "locked" in str(error.orig):
+    if isinstance(error, OperationalError) and (
+        "locked" in str(error.orig) or getattr(error.orig, "sqlstate", None) in _BUSY
+    ):
         return faults.ServiceUnavailable("The database is busy. Try again.", headers={"Retry-After": "1"})
     log.exception("%s failed: unexpected %s", g.get("request_id"), type(error).__name__)
     return faults.InternalError(

@@ -1,4 +1,6 @@
-"""The fixture `cloud`: the API in this process, on an empty SQLite database, with clients by persona.
+"""The fixture `cloud`: the API in this process, on an empty database, with clients by persona.
+
+SQLite, or PostgreSQL when STRATIFORM_TEST_DATABASE=postgresql.
 
 A folder of tests chooses the rooms by overriding the fixture `services`. The database and the personas are made once
 for each choice of rooms and copied for each test, which takes a few milliseconds.
@@ -7,6 +9,7 @@ for each choice of rooms and copied for each test, which takes a few millisecond
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -26,6 +29,10 @@ from api.db.session import Database, database, use_database
 from api.identity import bootstrap
 from api.identity import service as identity
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+import postgres  # noqa: E402
+
 ADMIN_PASSWORD = "the admin's password"
 PASSWORD = "a persona's password"
 PERSONAS = {
@@ -42,7 +49,7 @@ state_dir = "{folder}/state"
 run_dir = "{folder}/run"
 log_dir = "{folder}/log"
 [database]
-url = "sqlite:///{folder}/stratiform.db"
+url = "{url}"
 [network]
 physical_networks = {{ public = "br-ext" }}
 """
@@ -174,9 +181,24 @@ def services() -> Sequence[str]:
 class _Templates:
     """Clouds to copy, one for each choice of rooms."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, server: postgres.Server | None) -> None:
         self._folder = folder
+        self._server = server
         self._made: dict[tuple[str, ...], Cloud] = {}
+        self._databases: dict[tuple[str, ...], str] = {}
+
+    def copy_database(self, services: Sequence[str]) -> str | None:
+        """The name of a new PostgreSQL database like the template's; None on SQLite, where copying the folder does."""
+        return self._server.make(self._databases[tuple(services)]) if self._server else None
+
+    def url(self, database: str | None, folder: Path) -> str:
+        """Where a cloud's tables are."""
+        return self._server.url(database) if self._server and database else f"sqlite:///{folder}/stratiform.db"
+
+    def drop_database(self, database: str | None) -> None:
+        """Removes a copy."""
+        if self._server and database:
+            self._server.drop(database)
 
     def get(self, services: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> Cloud:
         key = tuple(services)
@@ -188,7 +210,8 @@ class _Templates:
         folder = self._folder / "-".join(services)
         folder.mkdir()
         app = create_app(services)
-        db = _settle(folder, monkeypatch)
+        database_name = self._databases[services] = self._server.make() if self._server else ""
+        db = _settle(folder, self.url(database_name, folder), monkeypatch)
         Base.metadata.create_all(db.engine)
         bootstrap.run(db)
         cloud = Cloud(app, folder, "", "", "", "", {}, {})
@@ -198,12 +221,12 @@ class _Templates:
         return cloud
 
 
-def _settle(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
+def _settle(folder: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Database:
     """Makes `folder` the place of this process's cloud."""
     for name in ("state", "run", "log"):
         (folder / name).mkdir(exist_ok=True)
     (folder / "secrets.toml").write_text(SECRETS)
-    (folder / "stratiform.toml").write_text(TOML.format(folder=folder))
+    (folder / "stratiform.toml").write_text(TOML.format(folder=folder, url=url))
     monkeypatch.setenv("STRATIFORM_CONFIG", str(folder / "stratiform.toml"))
     settings.cache_clear()
     db = Database(settings().database_url)
@@ -247,8 +270,17 @@ def _make_personas(cloud: Cloud) -> None:
 
 
 @pytest.fixture(scope="session")
-def _cloud_templates(tmp_path_factory: pytest.TempPathFactory) -> _Templates:
-    return _Templates(tmp_path_factory.mktemp("clouds"))
+def postgres_server() -> Iterator[postgres.Server]:
+    """A PostgreSQL server for the whole run."""
+    server = postgres.Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def _cloud_templates(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> _Templates:
+    server = request.getfixturevalue("postgres_server") if postgres.chosen() else None
+    return _Templates(tmp_path_factory.mktemp("clouds"), server)
 
 
 @pytest.fixture
@@ -259,7 +291,8 @@ def cloud(
     template = _cloud_templates.get(services, monkeypatch)
     folder = tmp_path / "cloud"
     shutil.copytree(template.folder, folder)
-    db = _settle(folder, monkeypatch)
+    copied = _cloud_templates.copy_database(services)
+    db = _settle(folder, _cloud_templates.url(copied, folder), monkeypatch)
     yield Cloud(
         template.app, folder, template.project_id, template.other_project_id, template.admin_project_id,
         template.admin_id, dict(template.tokens), dict(template.user_ids), dict(template.passwords),
@@ -267,3 +300,4 @@ def cloud(
     identity.close()
     db.dispose()
     settings.cache_clear()
+    _cloud_templates.drop_database(copied)

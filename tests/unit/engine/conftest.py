@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,11 +11,10 @@ import pytest
 from api import config
 from api.db.session import use_database
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
+import postgres  # noqa: E402
 from engine_bench import Bench, bench_maker  # noqa: E402
-
-POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -29,39 +23,47 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     if request.param == "sqlite":
         yield ""
         return
-    if not POSTGRES or os.geteuid() != 0:
+    if not postgres.available():
         pytest.skip("needs PostgreSQL's server programs, and root to start them as the user postgres")
-    with tempfile.TemporaryDirectory(prefix="stratiform-pg-") as folder:
-        shutil.chown(folder, "postgres", "postgres")
-        owner = pwd.getpwnam("postgres")
+    yield from _own_database(request)
 
-        def call(*command: str) -> None:
-            subprocess.run(
-                command, user=owner.pw_uid, group=owner.pw_gid, extra_groups=[], cwd="/", check=True, timeout=60,
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            )  # fmt: skip
 
-        data = f"{folder}/data"
-        call(str(POSTGRES[0] / "initdb"), "-D", data, "-A", "trust", "-N")
-        options = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
-        call(str(POSTGRES[0] / "pg_ctl"), "-D", data, "-o", options, "-w", "-l", f"{folder}/log", "start")
-        try:
-            yield f"postgresql+psycopg://postgres@/postgres?host={folder}"
-        finally:
-            call(str(POSTGRES[0] / "pg_ctl"), "-D", data, "-m", "immediate", "stop")
+def _own_database(request: pytest.FixtureRequest) -> Iterator[str]:
+    server: postgres.Server = request.getfixturevalue("postgres_server")
+    name = server.make()
+    yield server.url(name)
+    server.drop(name)
+
+
+@pytest.fixture(scope="module")
+def module_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """What the suite runs on, for a module's tests: empty for SQLite."""
+    if postgres.chosen():
+        yield from _own_database(request)
+    else:
+        yield ""
 
 
 @pytest.fixture
-def new_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+def own_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """What the suite runs on, for one test."""
+    if postgres.chosen():
+        yield from _own_database(request)
+    else:
+        yield ""
+
+
+@pytest.fixture
+def new_bench(tmp_path: Path, own_url: str) -> Iterator[Callable[..., Bench]]:
     """Makes a bench with further settings of the section `engine`."""
-    with bench_maker(tmp_path) as make:
+    with bench_maker(tmp_path, own_url) as make:
         yield make
 
 
 @pytest.fixture(scope="module")
-def shared_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def shared_bench(tmp_path_factory: pytest.TempPathFactory, module_url: str) -> Iterator[Bench]:
     """One engine for the tests of a module."""
-    with bench_maker(tmp_path_factory.mktemp("bench")) as make:
+    with bench_maker(tmp_path_factory.mktemp("bench"), module_url) as make:
         bench = make()
         bench.start()
         bench.until(lambda: "is ready" in bench.engine_log())

@@ -160,13 +160,13 @@ class Bench:
 
 
 @contextlib.contextmanager
-def bench_maker(root: Path) -> Iterator[Callable[..., Bench]]:
+def bench_maker(root: Path, default_url: str = "") -> Iterator[Callable[..., Bench]]:
     """Makes a bench in `root` whose settings are this process's too, and stops it in the end."""
     benches: list[Bench] = []
     with pytest.MonkeyPatch.context() as patch:
 
         def make(extra: str = "", url: str = "") -> Bench:
-            bench = Bench(root, extra, url)
+            bench = Bench(root, extra, url or default_url)
             benches.append(bench)
             patch.setenv("STRATIFORM_CONFIG", str(bench.config))
             config.settings.cache_clear()

@@ -104,7 +104,7 @@ def upgrade() -> None:
 
     with op.batch_alter_table('identity_users', schema=None) as batch_op:
         batch_op.add_column(sa.Column('password_at', base.UtcDateTime(), nullable=True))
-        batch_op.add_column(sa.Column('must_change_password', sa.Boolean(), server_default=sa.text('0'), nullable=False))
+        batch_op.add_column(sa.Column('must_change_password', sa.Boolean(), server_default=sa.false(), nullable=False))
 
 
 
