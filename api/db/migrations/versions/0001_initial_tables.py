@@ -555,6 +555,8 @@ def upgrade() -> None:
     with op.batch_alter_table('routers', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_routers_gateway_network_id'), ['gateway_network_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_routers_project_id'), ['project_id'], unique=False)
+    if op.get_bind().dialect.name == 'postgresql':  # the tables name each other: SQLite takes that in the first one
+        op.create_foreign_key(op.f('fk_ports_router_id'), 'ports', 'routers', ['router_id'], ['id'])
 
     op.create_table('security_group_rules',
     sa.Column('security_group_id', sa.String(), nullable=False),
@@ -777,6 +779,8 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_routers_project_id'))
         batch_op.drop_index(batch_op.f('ix_routers_gateway_network_id'))
 
+    if op.get_bind().dialect.name == 'postgresql':
+        op.drop_constraint(op.f('fk_ports_router_id'), 'ports', type_='foreignkey')
     op.drop_table('routers')
     with op.batch_alter_table('ports', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_ports_router_id'))
