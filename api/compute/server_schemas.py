@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
+import ipaddress
 from typing import Any
 
 from api.compute import versions
@@ -150,7 +151,15 @@ def changes(server: dict[str, Any]) -> dict[str, Any]:
     """A validated update as columns."""
     names = {"name": "name", "OS-DCF:diskConfig": "disk_config", "accessIPv4": "access_ip_v4",
              "accessIPv6": "access_ip_v6", "description": "description", "hostname": "hostname"}  # fmt: skip
-    return {column: server[name] for name, column in names.items() if name in server}
+    found = {column: server[name] for name, column in names.items() if name in server}
+    if "access_ip_v6" in found:
+        found["access_ip_v6"] = canonical(found["access_ip_v6"])
+    return found
+
+
+def canonical(address: str) -> str:
+    """An IPv6 address as RFC 5952 writes it; an empty text stays empty."""
+    return str(ipaddress.IPv6Address(address)) if address else ""
 
 
 def fields(body: dict[str, Any]) -> dict[str, Any]:
@@ -176,7 +185,7 @@ def fields(body: dict[str, Any]) -> dict[str, Any]:
         "tags": server.get("tags", []),
         "hints": body.get("os:scheduler_hints") or body.get("OS-SCH-HNT:scheduler_hints") or {},
         "access_ip_v4": server.get("accessIPv4", ""),
-        "access_ip_v6": server.get("accessIPv6", ""),
+        "access_ip_v6": canonical(server.get("accessIPv6", "")),
         "disk_config": server.get("OS-DCF:diskConfig", "MANUAL"),
         "trusted_certificates": server.get("trusted_image_certificates"),
     }

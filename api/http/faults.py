@@ -140,8 +140,7 @@ def placement_fault(fault: Fault, request_id: str) -> dict[str, Any]:
     """Placement's shape: API reference, "Errors" (api-wg guideline on errors)."""
     return {
         "errors": [
-            {"status": fault.status, "title": fault.title, "detail": fault.message, "request_id": request_id,
-             "code": "placement.undefined_code"}
+            {"status": fault.status, "title": fault.title, "detail": fault.message, "request_id": request_id}
         ]
     }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Placement's tables. A resource provider is a compute host of the inventory; it exists from its first report on."""
+"""Placement's tables. A compute host is a resource provider from its first report on; operators may add others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RESOURCE_CLASSES = (VCPU, MEMORY_MB, DISK_GB)
 class ResourceProvider(Base):
     """A host that can be claimed from. `number` is the hypervisor's id in compute's old microversions.
 
-    `disabled` stands for an operator's word (service disabled or forced down): no new claims.
+    `disabled` stands for an operator's word (service disabled or forced down): no new claims. `parent_id` makes trees.
     """
 
     __tablename__ = "resource_providers"
@@ -27,6 +27,7 @@ class ResourceProvider(Base):
     name: Mapped[str] = mapped_column(unique=True)
     generation: Mapped[int] = mapped_column(default=0)
     disabled: Mapped[bool] = mapped_column(default=False)
+    parent_id: Mapped[str | None] = mapped_column(index=True)
     created_at: Mapped[datetime.datetime] = mapped_column(default=utcnow)
     updated_at: Mapped[datetime.datetime] = mapped_column(default=utcnow)
 
@@ -47,7 +48,7 @@ class Inventory(Base):
 
 
 class Consumer(Base):
-    """Who claims: a server, by its id."""
+    """Who claims: a server, by its id. The type (INSTANCE for servers) is None when the claim told none."""
 
     __tablename__ = "consumers"
 
@@ -55,6 +56,7 @@ class Consumer(Base):
     project_id: Mapped[str] = mapped_column(index=True)
     user_id: Mapped[str]
     generation: Mapped[int] = mapped_column(default=1)
+    type: Mapped[str | None]
 
 
 class Allocation(Base):
@@ -67,3 +69,39 @@ class Allocation(Base):
     provider_id: Mapped[str] = mapped_column(ForeignKey("resource_providers.id"), primary_key=True)
     resource_class: Mapped[str] = mapped_column(primary_key=True)
     used: Mapped[int]
+
+
+class ProviderTrait(Base):
+    """A trait that an operator gave a provider, beside those that are known of a host from its facts."""
+
+    __tablename__ = "provider_traits"
+
+    provider_id: Mapped[str] = mapped_column(ForeignKey("resource_providers.id", ondelete="CASCADE"), primary_key=True)
+    trait: Mapped[str] = mapped_column(primary_key=True, index=True)
+
+
+class ProviderAggregate(Base):
+    """A provider's membership in an aggregate; an aggregate is nothing but its id."""
+
+    __tablename__ = "provider_aggregates"
+
+    provider_id: Mapped[str] = mapped_column(ForeignKey("resource_providers.id", ondelete="CASCADE"), primary_key=True)
+    aggregate_id: Mapped[str] = mapped_column(primary_key=True, index=True)
+
+
+class CustomTrait(Base):
+    """A trait of the operator's, `CUSTOM_...`; the standard ones are os-traits'."""
+
+    __tablename__ = "custom_traits"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    updated_at: Mapped[datetime.datetime] = mapped_column(default=utcnow)
+
+
+class CustomResourceClass(Base):
+    """A resource class of the operator's, `CUSTOM_...`; the standard ones are os-resource-classes'."""
+
+    __tablename__ = "custom_resource_classes"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    updated_at: Mapped[datetime.datetime] = mapped_column(default=utcnow)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,18 +12,15 @@ from api.config import settings
 from api.db.base import utcnow
 from api.db.hosts import DOWN_AFTER_S, Host
 from api.http.context import Context
+from api.placement import claims
+from api.placement.claims import Claim
+from api.placement.faults import NoCapacity as NoCapacity
 from api.placement.models import DISK_GB, MEMORY_MB, VCPU, Allocation, Consumer, Inventory, ResourceProvider
 
+INSTANCE = "INSTANCE"
+"""The consumer type of servers."""
 RESERVED_MEMORY_MB = 512
 """Memory that guests never get: the host's own system and processes."""
-
-
-class NoCapacity(Exception):
-    """A claim does not fit. Amounts are in the resource class's unit; `free` counts the allocation ratio in."""
-
-    def __init__(self, host: str, resource_class: str, wanted: int, free: int) -> None:
-        super().__init__(f"{host} has {free} {resource_class} free, {wanted} wanted")
-        self.host, self.resource_class, self.wanted, self.free = host, resource_class, wanted, free
 
 
 @dataclass(slots=True)
@@ -106,30 +102,13 @@ def candidates(session: Session, *, all_facts: bool = False) -> list[HostState]:
 
 
 def claim(session: Session, consumer_id: str, host: str, resources: dict[str, int], context: Context) -> None:
-    """Claims amounts of a host for a consumer. Raises NoCapacity; KeyError for a host that never reported.
-
-    The provider's row is locked first, so two claims never count the same free amount.
-    """
-    provider = session.scalar(select(ResourceProvider).where(ResourceProvider.name == host).with_for_update())
-    if provider is None:
+    """Claims amounts of a host for a server, in place of what it holds. NoCapacity; KeyError for an unknown host."""
+    provider_id = session.scalar(select(ResourceProvider.id).where(ResourceProvider.name == host))
+    if provider_id is None:
         raise KeyError(host)
     wanted = {name: amount for name, amount in resources.items() if amount > 0}
-    used = usage(session, host)
-    inventories = {row.resource_class: row for row in _inventories(session, provider.id)}
-    for name, amount in wanted.items():
-        inventory = inventories.get(name)
-        limit = int((inventory.total - inventory.reserved) * inventory.allocation_ratio) if inventory else 0
-        free = limit - used.get(name, 0)
-        if inventory is None or amount > free or amount > inventory.max_unit:
-            raise NoCapacity(host, name, amount, free if inventory is None else min(free, inventory.max_unit))
-    session.add(Consumer(id=consumer_id, project_id=context.project_id or "", user_id=context.user_id))
-    session.flush()
-    session.add_all(
-        Allocation(consumer_id=consumer_id, provider_id=provider.id, resource_class=name, used=amount)
-        for name, amount in wanted.items()
-    )
-    provider.generation += 1
-    session.flush()
+    whose = Claim(consumer_id, context.project_id or "", context.user_id, {provider_id: wanted}, INSTANCE)
+    claims.replace(session, [whose])
 
 
 def release(session: Session, consumer_id: str) -> None:
@@ -204,61 +183,3 @@ def _provider_of(session: Session, host: str) -> ResourceProvider:
 def _inventories(session: Session, provider_id: str) -> list[Inventory]:
     query = select(Inventory).where(Inventory.provider_id == provider_id).order_by(Inventory.resource_class)
     return list(session.scalars(query))
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderView:
-    """A resource provider with all that the API shows of it."""
-
-    id: str
-    name: str
-    generation: int
-    updated_at: Any
-    inventories: dict[str, dict[str, int | float]]
-    usages: dict[str, int]
-    traits: list[str]
-
-
-def list_providers(session: Session, *, name: str | None = None, id_: str | None = None) -> list[ResourceProvider]:
-    """Providers by name or id, or all, in the order of their making."""
-    query = select(ResourceProvider).order_by(ResourceProvider.number)
-    if name is not None:
-        query = query.where(ResourceProvider.name == name)
-    if id_ is not None:
-        query = query.where(ResourceProvider.id == id_)
-    return list(session.scalars(query))
-
-
-def view(session: Session, provider: ResourceProvider) -> ProviderView:
-    """Everything about one provider."""
-    fields = ("total", "reserved", "min_unit", "max_unit", "step_size", "allocation_ratio")
-    inventories = {
-        row.resource_class: {name: getattr(row, name) for name in fields} for row in _inventories(session, provider.id)
-    }
-    used = usage(session, provider.name)
-    return ProviderView(
-        provider.id, provider.name, provider.generation, provider.updated_at, inventories,
-        {name: used.get(name, 0) for name in inventories}, _traits(session, provider),
-    )  # fmt: skip
-
-
-def _traits(session: Session, provider: ResourceProvider) -> list[str]:
-    """What is known to be true of a host, under os-traits' names."""
-    traits = {"COMPUTE_IMAGE_TYPE_QCOW2", "COMPUTE_IMAGE_TYPE_RAW", "COMPUTE_NET_VIF_MODEL_VIRTIO",
-              "COMPUTE_STORAGE_BUS_VIRTIO", "COMPUTE_NODE"}  # fmt: skip
-    host = session.get(Host, provider.name)
-    cpu = (host.facts.get("cpu_info") if host else None) or {}
-    if cpu.get("arch") in ("x86_64", "aarch64"):
-        traits.add(f"HW_ARCH_{cpu['arch'].upper()}")
-    if provider.disabled:
-        traits.add("COMPUTE_STATUS_DISABLED")
-    return sorted(traits)
-
-
-def allocations(session: Session, provider_id: str) -> dict[str, dict[str, int]]:
-    """What each consumer has claimed of a provider."""
-    found: dict[str, dict[str, int]] = defaultdict(dict)
-    query = select(Allocation.consumer_id, Allocation.resource_class, Allocation.used)
-    for consumer_id, resource_class, used in session.execute(query.where(Allocation.provider_id == provider_id)):
-        found[consumer_id][resource_class] = used
-    return dict(found)

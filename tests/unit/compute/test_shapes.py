@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from api.compute import server_schemas
+
 from .conftest import Boot, Engine, at, show
 
 URL = "/compute/v2.1/servers"
@@ -139,3 +141,9 @@ def test_proxies_and_absent_resources_are_404(ready: Any) -> None:
         for name in ("images", "os-networks", "os-floating-ips", "os-volumes"):
             assert at(ready.member, version).get(f"/compute/v2.1/{name}").status_code == 404
     assert ready.member.get("/compute/v2.1/extensions/os-keypairs").json["extension"]["alias"] == "os-keypairs"
+
+
+def test_an_ipv6_address_is_shown_in_its_canonical_form() -> None:
+    changed = server_schemas.changes({"accessIPv6": "0000:0000:0000:0000:0000:babe:220.12.22.2"})
+    assert changed == {"access_ip_v6": "::babe:dc0c:1602"}
+    assert server_schemas.changes({"accessIPv6": ""}) == {"access_ip_v6": ""}

@@ -93,7 +93,9 @@ def test_what_a_provider_has_and_who_claimed_it(hosted: Any) -> None:
     assert client.get(f"{url}/inventories/VCPU").json["allocation_ratio"] == 16.0
     assert client.get(f"{url}/inventories/NONE").status_code == 404
     assert client.get(f"{url}/usages").json["usages"] == {"VCPU": 2, "MEMORY_MB": 0, "DISK_GB": 0}
-    assert client.get(f"{url}/allocations").json["allocations"] == {"consumer": {"resources": {"VCPU": 2}}}
+    assert client.get(f"{url}/allocations").json["allocations"] == {
+        "consumer": {"resources": {"VCPU": 2}, "consumer_generation": 1}
+    }
     assert "HW_ARCH_X86_64" in client.get(f"{url}/traits").json["traits"]
     assert client.get(f"{url}/aggregates").json["aggregates"] == []
     assert at(hosted.admin, "1.5").get(f"{url}/traits").status_code == 404
@@ -117,4 +119,8 @@ def test_it_is_the_operators_and_what_is_not_there_is_404(hosted: Any) -> None:
     missing = hosted.admin.get(f"{API}/a-name")
     assert missing.status_code == 404 and missing.json["errors"][0]["status"] == 404
     for path in ("allocation_candidates", "traits", "resource_classes", "usages"):
-        assert hosted.admin.get(f"/placement/{path}").status_code == 404
+        assert hosted.admin.get(f"/placement/{path}").status_code == 404  # in 1.0 there were none of them
+    assert "code" not in missing.json["errors"][0]
+    assert at(hosted.admin, "1.23").get(f"{API}/a-name").json["errors"][0]["code"] == (
+        "placement.resource_provider.not_found"
+    )
