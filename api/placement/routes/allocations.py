@@ -79,8 +79,8 @@ def show_usages() -> Response:
 @blueprint.post("/reshaper")
 @available(since=(1, 30))
 def reshape() -> Response:
-    allow("reshaper:reshape")
     body = json_body(schemas.reshape(microversion()))
+    allow("reshaper:reshape")
     inventories = {
         name.lower(): (item["resource_provider_generation"], item["inventories"])
         for name, item in body["inventories"].items()

@@ -28,6 +28,7 @@ PUBLIC = {
 
 BODYLESS = re.compile(
     r"^PUT .*(/tags/<(path:)?\w+>|/roles/<role_id>(/inherited_to_projects)?|/users/<user_id>|/implies/<implied_id>)$"
+    r"|^PUT /identity/v3/OS-EP-FILTER/|^PUT /placement/(traits|resource_classes)/<name>$"
     r"|^POST .*/actions/(de|re)activate$|^POST /operations/.*/(cancel|retry)$"
 )
 """Rules whose PUT or POST takes no body."""
@@ -48,11 +49,26 @@ BODIES: dict[str, Any] = {
     "PUT /compute/v2.1/servers/<server_id>/metadata/<key>": {"meta": {UNKNOWN: "b"}},
     "PUT /compute/v2.1/servers/<server_id>/tags": {"tags": ["a"]},
     "PUT /identity/v3/projects/<project_id>/tags": {"tags": ["a"]},
+    "PATCH /identity/v3/OS-EP-FILTER/endpoint_groups/<id_>": {"endpoint_group": {"description": "x"}},
+    "PATCH /identity/v3/policies/<id_>": {"policy": {"type": "text/plain"}},
+    "POST /identity/v3/users/<user_id>/credentials/OS-EC2": {"tenant_id": UNKNOWN},
     "POST /identity/v3/users/<user_id>/application_credentials": {"application_credential": {"name": "x"}},
     "POST /identity/v3/users/<user_id>/password": {"user": {"password": "a password", "original_password": "another"}},
     "POST /image/v2/images/<image_id>/members": {"member": UNKNOWN},
     "PUT /image/v2/images/<image_id>/members/<member_id>": {"status": "accepted"},
+    "POST /image/v2/images/<image_id>/import": {"method": {"name": "glance-direct"}},
     "PUT /network/v2.0/quotas/<project_id>": {"quota": {"port": 3}},
+    "PUT /placement/allocations/<consumer_uuid>": {
+        "allocations": {UNKNOWN: {"resources": {"VCPU": 1}}}, "project_id": "p", "user_id": "u",
+        "consumer_generation": None, "consumer_type": "INSTANCE"},
+    "PUT /placement/resource_providers/<uuid>": {"name": "x"},
+    "PUT /placement/resource_providers/<uuid>/aggregates": {"aggregates": [], "resource_provider_generation": 0},
+    "PUT /placement/resource_providers/<uuid>/inventories": {"inventories": {}, "resource_provider_generation": 0},
+    "POST /placement/resource_providers/<uuid>/inventories": {
+        "resource_class": "VCPU", "total": 1, "resource_provider_generation": 0},
+    "PUT /placement/resource_providers/<uuid>/inventories/<resource_class>": {
+        "total": 1, "resource_provider_generation": 0},
+    "PUT /placement/resource_providers/<uuid>/traits": {"traits": [], "resource_provider_generation": 0},
 }
 """Valid bodies where they are not `{<resource>: {"description": ...}}`, so that only the unknown id is wrong."""
 
@@ -75,6 +91,11 @@ ANSWERS_TO_UNKNOWN = {
     "GET /network/v2.0/quotas/<project_id>/default": 200,
     "GET /network/v2.0/quotas/<project_id>/details": 200,
     "GET /network/v2.0/quotas/<project_id>/details.json": 200,
+    # A consumer that holds nothing is shown so; a claim on an unknown provider, and a name of no operator's, are 400.
+    "GET /placement/allocations/<consumer_uuid>": 200,
+    "PUT /placement/allocations/<consumer_uuid>": 400,
+    "PUT /placement/traits/<name>": 400,
+    "PUT /placement/resource_classes/<name>": 400,
 }
 """The services' own answers, where an unknown id is not 404."""
 
@@ -197,7 +218,8 @@ def test_only_the_named_routes_answer_without_a_token(walk: Walk) -> None:
 def test_unknown_ids_are_404_or_what_the_service_says_of_them(walk: Walk) -> None:
     for method, rule in walk.rules():
         name = f"{method} {rule}"
-        if not rule.arguments or name in ("PATCH /image/v2/images/<image_id>", "PUT /image/v2/images/<image_id>/file"):
+        if not rule.arguments or name in ("PATCH /image/v2/images/<image_id>", "PUT /image/v2/images/<image_id>/file",
+                                          "PUT /image/v2/images/<image_id>/stage"):
             continue
         wanted = ANSWERS_TO_UNKNOWN.get(name, 404)
         takes_body = method in ("POST", "PUT", "PATCH") and not BODYLESS.search(f"{method} {rule}")
@@ -208,6 +230,7 @@ def test_unknown_ids_are_404_or_what_the_service_says_of_them(walk: Walk) -> Non
 
 def test_unknown_images_are_404_to_their_own_content_types(walk: Walk) -> None:
     for name, data, kind in (("PATCH /image/v2/images/<image_id>", b"[]", PATCH_TYPE),
+                             ("PUT /image/v2/images/<image_id>/stage", b"x", "application/octet-stream"),
                              ("PUT /image/v2/images/<image_id>/file", b"x", "application/octet-stream")):  # fmt: skip
         (rule,) = (rule for method, rule in walk.rules() if f"{method} {rule}" == name)
         walk.call(walk.cloud.admin, name.split()[0], rule, lambda status: status == 404, data=data, content_type=kind)
@@ -218,7 +241,7 @@ def test_bodies_that_are_no_json_object_are_refused(walk: Walk) -> None:
     for method, rule in walk.rules("POST", "PUT", "PATCH"):
         if BODYLESS.search(f"{method} {rule}"):
             continue
-        patch, data = method == "PATCH" and "/image/" in str(rule), str(rule).endswith("/file")
+        patch, data = method == "PATCH" and "/image/" in str(rule), str(rule).endswith(("/file", "/stage"))
         kind = PATCH_TYPE if patch else "application/json"
         for body in BAD_BODIES:
             if patch and body == b"[]":

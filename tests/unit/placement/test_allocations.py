@@ -156,4 +156,6 @@ def test_reshaping_moves_what_is_in_use(call: Any, one: str, monkeypatch: pytest
 
 
 def test_only_services_reshape(call: Any) -> None:
-    call("POST", "/reshaper", 403, {"inventories": {}, "allocations": {}})
+    inventories = {str(uuid.uuid4()): {"resource_provider_generation": 0, "inventories": {}}}
+    call("POST", "/reshaper", 403, {"inventories": inventories, "allocations": {}})
+    call("POST", "/reshaper", 400, {"inventories": {}, "allocations": {}})

@@ -1,7 +1,7 @@
 """placement: trees, traits, aggregates, custom names, consumer types
 
-Revision ID: 0003_placement
-Revises: 0002_groups
+Revision ID: 0006_placement
+Revises: 0005_imports
 """
 
 import sqlalchemy as sa
@@ -9,8 +9,8 @@ from alembic import op
 
 from api.db import base
 
-revision = "0003_placement"
-down_revision = "0002_groups"
+revision = "0006_placement"
+down_revision = "0005_imports"
 branch_labels = None
 depends_on = None
 
