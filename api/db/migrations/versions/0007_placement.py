@@ -1,7 +1,7 @@
 """placement: trees, traits, aggregates, custom names, consumer types
 
-Revision ID: 0006_placement
-Revises: 0005_imports
+Revision ID: 0007_placement
+Revises: 0006_metadefs
 """
 
 import sqlalchemy as sa
@@ -9,8 +9,8 @@ from alembic import op
 
 from api.db import base
 
-revision = "0006_placement"
-down_revision = "0005_imports"
+revision = "0007_placement"
+down_revision = "0006_metadefs"
 branch_labels = None
 depends_on = None
 
