@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from api.compute import flavors, keypairs, metadata, observers, quotas, server_groups
+from api.compute import flavors, hanging, keypairs, metadata, observers, quotas, server_groups
 from api.compute.models import Server
 from api.db.events import subscribe as hear
 from api.http.faults import Conflict
@@ -43,4 +43,6 @@ def subscribe() -> None:
     """Listens to identity, and lets the engine call the observers."""
     hear("project.before_delete", _project_goes)
     hear("user.before_delete", _user_goes)
+    hear("project.hangs_on", hanging.tell)
+    hear("project.purge", hanging.purge)
     observers.subscribe()

@@ -5,7 +5,7 @@ in `app.py` alone (by each service's `subscribe()`), so that who hears whom can 
 
 Announced (name: keyword arguments):
     project.before_delete: project_id            server.deleted, port.before_delete, ...: see each service's docs
-    hangs_on: resource_type, resource_id, found  (listeners append to the list `found`)
+    project.hangs_on, project.purge: api/http/hanging.py
 """
 
 from __future__ import annotations

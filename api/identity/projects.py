@@ -155,7 +155,8 @@ def remove(session: Session, project_id: str) -> None:
     """Deletes a project; 403 while it has children. Announces it first: what hangs on it may refuse or go along."""
     project = rows.get(session, Project, project_id, "project")
     if project.is_domain:
-        raise Forbidden("A domain is deleted by DELETE /v3/domains, after it was disabled.")
+        remove_domain(session, project_id)
+        return
     rows.check_mutable(project, "project", project_id)
     if session.scalar(select(Project.id).where(Project.parent_id == project_id).limit(1)):
         raise Forbidden(f"Cannot delete project {project_id} since it is not a leaf in the hierarchy.")

@@ -65,8 +65,8 @@ def imply(session: Session, prior_id: str, implied_id: str) -> tuple[Role, Role]
     """Lets one role imply another; 403 when that would close a circle."""
     prior = rows.get(session, Role, prior_id, "role")
     implied = rows.get(session, Role, implied_id, "role")
-    if implied.domain_id is not None and implied.domain_id != prior.domain_id:
-        raise Forbidden("A role cannot imply a role of another domain.")
+    if implied.domain_id is not None and prior.domain_id is None:
+        raise Forbidden("A role of the cloud cannot imply a role of a domain.")
     if prior_id in effective.closure([implied_id], effective.implications(session)):
         raise Forbidden(f"The role {implied_id} already implies {prior_id}: roles must not imply each other.")
     if session.get(ImpliedRole, (prior_id, implied_id)) is None:

@@ -93,15 +93,16 @@ def _pair(
     )
 
 
+_SHORT_NAME: dict[str, Any] = {**_NAME, "maxLength": 64}
 _PROJECT = {
-    "name": _NAME, "description": _NULLABLE, "enabled": _FLAG, "domain_id": _NULLABLE_ID, "parent_id": _NULLABLE_ID,
-    "is_domain": _FLAG, "tags": _TAGS, "options": _OPTIONS,
+    "name": _SHORT_NAME, "description": _NULLABLE, "enabled": _FLAG, "domain_id": _NULLABLE_ID,
+    "parent_id": _NULLABLE_ID, "is_domain": _FLAG, "tags": _TAGS, "options": _OPTIONS,
 }  # fmt: skip
 PROJECT_CREATE, PROJECT_UPDATE = _pair("project", _PROJECT, ("name",))
 _HEX_ID: dict[str, Any] = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 DOMAIN_CREATE, DOMAIN_UPDATE = _pair(
     "domain",
-    {"name": _NAME, "description": _NULLABLE, "enabled": _FLAG, "tags": _TAGS, "options": _OPTIONS,
+    {"name": _SHORT_NAME, "description": _NULLABLE, "enabled": _FLAG, "tags": _TAGS, "options": _OPTIONS,
      "explicit_domain_id": _HEX_ID}, ("name",),
 )  # fmt: skip
 _PASSWORD: dict[str, Any] = {"type": ["string", "null"], "minLength": 1}
@@ -117,10 +118,11 @@ USER_PASSWORD = Schema({
     }},
 }, secret=True)  # fmt: skip
 GROUP_CREATE, GROUP_UPDATE = _pair(
-    "group", {"name": _NAME, "description": _NULLABLE, "domain_id": _NULLABLE_ID}, ("name",))  # fmt: skip
+    "group", {"name": _SHORT_NAME, "description": _NULLABLE, "domain_id": _NULLABLE_ID}, ("name",))  # fmt: skip
 ROLE_CREATE, ROLE_UPDATE = _pair(
     "role", {"name": _NAME, "description": _NULLABLE, "domain_id": _NULLABLE_ID, "options": _OPTIONS}, ("name",)
 )
+REGION_ID = Schema(_ID)
 REGION_CREATE, REGION_UPDATE = _pair(
     "region", {"id": {"type": ["string", "null"], "maxLength": 255}, "description": _NULLABLE,
                "parent_region_id": {"type": ["string", "null"], "maxLength": 255}}, (),

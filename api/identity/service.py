@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from api.db import events
 from api.http.context import Context
-from api.identity import credentials, tokens, versions
+from api.identity import credentials, hanging, tokens, versions
 from api.identity.models import Project
 
 __all__ = ["authenticate_token", "close", "get_project", "subscribe"]
@@ -34,6 +34,8 @@ def get_project(session: Session, project_id: str) -> Project | None:
 def subscribe() -> None:
     """Listens to what happens in this room itself."""
     events.subscribe("project.before_delete", credentials.forget_project)
+    events.subscribe("project.hangs_on", hanging.tell)
+    events.subscribe("project.purge", hanging.purge)
 
 
 def close() -> None:

@@ -184,8 +184,13 @@ def remove_tag(session: Session, context: Context, image_id: str, value: str) ->
 
 
 def delete_image(session: Session, context: Context, image_id: str) -> None:
-    """Deletes an image; its bytes go once that is committed. 403 when it is protected."""
+    """Deletes an image; 403 when it is protected."""
     image = _own(session, context, image_id, "delete_image")
+    discard(session, image)
+
+
+def discard(session: Session, image: Image) -> None:
+    """Takes an image away; its bytes go once that is committed. 403 when it is protected."""
     if image.protected:
         raise Forbidden(f"Image {image.id} is protected and cannot be deleted.")
     announce(session, "image.before_delete", image_id=image.id)
@@ -215,7 +220,11 @@ def _own(session: Session, context: Context, image_id: str, rule: str) -> Image:
 
 def subscribe() -> None:
     """Listens to the rooms below."""
+    from api.image import hanging  # which uses what is here
+
     subscribe_to("project.before_delete", _forget_project)
+    subscribe_to("project.hangs_on", hanging.tell)
+    subscribe_to("project.purge", hanging.purge)
 
 
 def _forget_project(session: Session, *, project_id: str) -> None:

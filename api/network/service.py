@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from api.db.events import subscribe as hear
 from api.network import plan
 from api.network.jobs import origin
 from api.network.models import Network, Port
@@ -104,4 +105,8 @@ def _networks_on(session: Session, sections: Sections, host: str, networks: dict
 
 
 def subscribe() -> None:
-    """Networks outlive their project, as in OpenStack, until they are purged: there is nothing to hear."""
+    """Networks outlive their project, as in OpenStack, until they are purged."""
+    from api.network import hanging
+
+    hear("project.hangs_on", hanging.tell)
+    hear("project.purge", hanging.purge)

@@ -18,5 +18,7 @@ RULES: list[policy.RuleDefault] = [
     policy.RuleDefault("operations:cancel", _MEMBER),
     policy.RuleDefault("operations:retry", _MEMBER),
     policy.RuleDefault("operations:metrics", _ADMIN),
+    policy.RuleDefault("operations:project:hangs_on", _READER),
+    policy.RuleDefault("operations:project:purge", "role:admin or (role:manager and project_id:%(project_id)s)"),
 ]
 """`show:hosts` makes an operator of the caller: hosts, engines, unabridged messages."""

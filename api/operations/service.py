@@ -8,11 +8,13 @@ from typing import Any
 from sqlalchemy import Select, String, cast, exists, or_, select
 from sqlalchemy.orm import Session
 
+from api.db.events import subscribe as hear
 from api.engine import actions
 from api.engine.models import CANCELLED, FAILED, UNFINISHED, Job, JobResource
 from api.http import policy
 from api.http.context import Context
 from api.http.faults import BadRequest, Conflict, Forbidden, NotFound
+from api.operations import purging
 
 _TRUE = ("true", "True", "1")
 
@@ -125,3 +127,7 @@ def _later(session: Session, former: Job, resources: list[tuple[str, str]]) -> s
             return job.id
     return None
 
+
+def subscribe() -> None:
+    """Listens to identity."""
+    hear("project.before_delete", purging.forget)

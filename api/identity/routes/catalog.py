@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from flask import Response
 
-from api.http.current import context, read_session
-from api.http.faults import Forbidden
+from api.http.current import context, read_session, write_session
+from api.http.faults import BadRequest, Forbidden
+from api.http.responses import json_response
+from api.http.validation import json_body
 from api.identity import catalog, effective, endpoints, policy_documents, schemas
 from api.identity.models import CatalogService, Endpoint, PolicyDocument, Region
 from api.identity.routes.blueprint import blueprint
-from api.identity.routes.common import plain_list
+from api.identity.routes.common import authorize, plain_list
 from api.identity.routes.records import Records
 
 REGIONS = Records(
@@ -38,6 +40,16 @@ POLICIES = Records(
 
 for _records in (REGIONS, SERVICES, ENDPOINTS, POLICIES):
     _records.serve()
+
+
+@blueprint.put("/v3/regions/<region_id>")
+def create_region_with_id(region_id: str) -> Response:
+    given = json_body(schemas.REGION_CREATE)["region"]
+    authorize("create_region")
+    if given.get("id", region_id) != region_id:
+        raise BadRequest("The id of the URL and that of the body differ.")
+    region = endpoints.create_region(write_session(), given | {"id": schemas.REGION_ID.check(region_id)})
+    return json_response({"region": endpoints.region_view(region)}, 201)
 
 
 @blueprint.get("/v3/auth/catalog")

@@ -27,9 +27,11 @@ PUBLIC = {
 """All that answers without a token: versions, ways to a token, and what carries a signature instead."""
 
 BODYLESS = re.compile(
-    r"^PUT .*(/tags/<(path:)?\w+>|/roles/<role_id>(/inherited_to_projects)?|/users/<user_id>|/implies/<implied_id>)$"
+    r"^PUT /(?!image/v2/metadefs).*(/tags/<(path:)?\w+>|"
+    r"/roles/<role_id>(/inherited_to_projects)?|/users/<user_id>|/implies/<implied_id>)$"
     r"|^PUT /identity/v3/OS-EP-FILTER/|^PUT /placement/(traits|resource_classes)/<name>$"
-    r"|^POST .*/actions/(de|re)activate$|^POST /operations/.*/(cancel|retry)$"
+    r"|^POST .*/actions/(de|re)activate$|^POST /operations/.*/(cancel|retry|purge)$"
+    r"|^POST /image/v2/metadefs/namespaces/<namespace>/tags/<name>$"
 )
 """Rules whose PUT or POST takes no body."""
 
@@ -57,6 +59,14 @@ BODIES: dict[str, Any] = {
     "POST /image/v2/images/<image_id>/members": {"member": UNKNOWN},
     "PUT /image/v2/images/<image_id>/members/<member_id>": {"status": "accepted"},
     "POST /image/v2/images/<image_id>/import": {"method": {"name": "glance-direct"}},
+    "PUT /identity/v3/regions/<region_id>": {"region": {"parent_region_id": "nowhere"}},
+    "PUT /image/v2/metadefs/namespaces/<namespace>": {"namespace": "x"},
+    **{f"POST /image/v2/metadefs/namespaces/<namespace>/{what}": body for what, body in (
+        ("objects", {"name": "x"}), ("properties", {"name": "x", "title": "x", "type": "string"}),
+        ("resource_types", {"name": "x"}), ("tags", {"tags": []}))},
+    **{f"PUT /image/v2/metadefs/namespaces/<namespace>/{what}/<name>": body for what, body in (
+        ("objects", {"name": "x"}), ("properties", {"name": "x", "title": "x", "type": "string"}),
+        ("tags", {"name": "x"}))},
     "PUT /network/v2.0/quotas/<project_id>": {"quota": {"port": 3}},
     "PUT /placement/allocations/<consumer_uuid>": {
         "allocations": {UNKNOWN: {"resources": {"VCPU": 1}}}, "project_id": "p", "user_id": "u",
