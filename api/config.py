@@ -40,12 +40,13 @@ class NetworkSettings:
 
 @dataclass(frozen=True)
 class ComputeSettings:
-    """How far hosts may be overcommitted, and the zone of hosts that name none."""
+    """How far hosts may be overcommitted, the zone of hosts that name none, and when unused cached images go."""
 
     cpu_allocation_ratio: float = 16.0
     memory_allocation_ratio: float = 1.0
     disk_allocation_ratio: float = 1.0
     default_availability_zone: str = "nova"
+    image_cache_age_s: int = 86_400
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,10 @@ def absent(session: Session, server: Server) -> Sections:
             "libvirt_domain": {
                 "domains": [{"id": server.id, "state": "absent"}],
             },
-            "disk_image": {"directories": [{"id": server.id, "path": directory(server.id), "state": "absent"}]},
+            "disk_image": {
+                "directories": [{"id": server.id, "path": directory(server.id), "state": "absent"}],
+                "unused_images_s": max(600, settings().compute.image_cache_age_s),
+            },
         }
     }
     return merge(own, network.plan_detach(session, host, ports) if ports else {})

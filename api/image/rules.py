@@ -10,8 +10,9 @@ from api.http.context import Context
 from api.http.faults import BadRequest, Forbidden, PayloadTooLarge
 
 AMAZON_FORMATS = ("ami", "ari", "aki")
-DISK_FORMATS = (*AMAZON_FORMATS, "raw", "qcow2", "iso")
-CONTAINER_FORMATS = (*AMAZON_FORMATS, "bare")
+DISK_FORMATS = ("raw", "qcow2", "iso", *AMAZON_FORMATS)
+CONTAINER_FORMATS = ("bare", *AMAZON_FORMATS)
+"""The usual ones first: clients offer them in this order."""
 VISIBILITIES = ("community", "public", "private", "shared")
 MEMBER_STATUSES = ("pending", "accepted", "rejected")
 

@@ -24,6 +24,15 @@ options:
     description: Folder of the cached images.
     type: path
     default: /var/lib/stratiform/host/image-cache
+  instances_dir:
+    description: Folder of the guests' folders, whose disks say which cached images are in use.
+    type: path
+    default: /var/lib/stratiform/host/instances
+  unused_images_s:
+    description:
+      - Removes cached images that nobody asked for in that many seconds and that no disk in I(instances_dir) stands on.
+      - At least 600, so that a disk that is just being made finds its image. Without it, all stay.
+    type: int
   images:
     description: Images that must be in the cache. A download that broke off is resumed.
     type: list
@@ -177,6 +186,7 @@ from ansible.module_utils.basic import AnsibleModule  # noqa: E402
 from ansible_collections.stratiform.cloud.plugins.module_utils.compute.disks import DiskConverger  # noqa: E402
 from ansible_collections.stratiform.cloud.plugins.module_utils.result import Outcome  # noqa: E402
 
+SHORTEST_AGE_S = 600
 STATE = {"type": "str", "choices": ["present", "absent"], "default": "present"}
 ID_AND_PATH = {"id": {"type": "str", "required": True}, "path": {"type": "path", "required": True}, "state": STATE}
 CHECKSUM_OPTIONS = {
@@ -203,6 +213,8 @@ def main():
         argument_spec={
             "generation": {"type": "int"},
             "cache_dir": {"type": "path", "default": "/var/lib/stratiform/host/image-cache"},
+            "instances_dir": {"type": "path", "default": "/var/lib/stratiform/host/instances"},
+            "unused_images_s": {"type": "int"},
             "images": {"type": "list", "elements": "dict", "default": [], "options": IMAGE_OPTIONS},
             "disks": {"type": "list", "elements": "dict", "default": [], "options": DISK_OPTIONS},
             "config_drives": {"type": "list", "elements": "dict", "default": [], "options": CONFIG_DRIVE_OPTIONS},
@@ -210,6 +222,9 @@ def main():
         },
         supports_check_mode=True,
     )
+    age_s = module.params["unused_images_s"]
+    if age_s is not None and age_s < SHORTEST_AGE_S:
+        module.fail_json(msg=f"unused_images_s is {age_s}: give at least {SHORTEST_AGE_S}.")
     outcome = Outcome()
     DiskConverger(module.params, outcome, module.check_mode).converge()
     outcome.exit(module)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any
 
-from ansible_collections.stratiform.cloud.plugins.module_utils.compute import config_drive, qemu_img
+from ansible_collections.stratiform.cloud.plugins.module_utils.compute import cache_expiry, config_drive, qemu_img
 from ansible_collections.stratiform.cloud.plugins.module_utils.compute.image_cache import ImageCache, remove_tree
 from ansible_collections.stratiform.cloud.plugins.module_utils.compute.qemu_img import GIB, ImageError
 from ansible_collections.stratiform.cloud.plugins.module_utils.result import Outcome
@@ -34,6 +35,8 @@ class DiskConverger:
         self._each(self.params["config_drives"], "absent", self._remove_file)
         self._each(self.params["disks"], "absent", self._remove_file)
         self._each(self.params["directories"], "absent", self._remove_folder)
+        if self.params["unused_images_s"] is not None:
+            self._expire(self.params["unused_images_s"])
         users = {disk["image_id"] for disk in self.params["disks"] if disk["state"] == "present"}
         for image_id, sentence in self.image_failures.items():
             if image_id not in users:
@@ -56,9 +59,17 @@ class DiskConverger:
     def _change(self, header: str, before: Any, after: Any) -> bool:
         return self.outcome.change(header, before, after) and not self.check_mode
 
+    def _expire(self, age_s: int) -> None:
+        """Tidying is no reason to fail: what cannot be looked at stays until the next time."""
+        with contextlib.suppress(OSError):
+            cache_expiry.expire(
+                self.cache, self.params["instances_dir"], age_s,
+                lambda image_id: self._change(f"cached image {image_id}", {"state": "present"}, {"state": "absent"}),
+            )  # fmt: skip
+
     def _image(self, image: dict[str, Any]) -> None:
         try:
-            if self.cache.holds(image["id"]):
+            if self.cache.holds(image["id"]) if self.check_mode else self.cache.use(image["id"]):
                 self.outcome.record(image["id"], cached=True)
                 return
             if self._change(f"cached image {image['id']}", None, {"format": image["format"]}):

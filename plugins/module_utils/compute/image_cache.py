@@ -44,11 +44,30 @@ class ImageCache:
         """Whether the image is there: whole, verified and sound."""
         return os.path.isfile(self.path(image_id))
 
+    def use(self, image_id: str) -> bool:
+        """Whether the image is there; then it counts as just asked for, and does not expire for a while."""
+        if not self.holds(image_id):
+            return False
+        with self.locked(image_id):
+            if not self.holds(image_id):
+                return False
+            os.utime(self.path(image_id))
+            return True
+
+    def images(self) -> list[str]:
+        """The ids of all images that are there."""
+        names = os.listdir(self.folder) if os.path.isdir(self.folder) else []
+        return sorted(name for name in names if _IMAGE_ID.fullmatch(name) and self.holds(name))
+
+    def locked(self, image_id: str) -> contextlib.AbstractContextManager[None]:
+        """Keeps others from fetching or removing the image."""
+        return _locked(f"{self.path(image_id)}.lock")
+
     def fetch(self, image: dict[str, Any]) -> None:
         """Bring an image into the cache; raises ImageError. A download that broke off is resumed."""
         final = self.path(image["id"])
         os.makedirs(self.folder, mode=0o711, exist_ok=True)
-        with _locked(f"{final}.lock"):
+        with self.locked(image["id"]):
             if os.path.isfile(final):
                 return
             part = f"{final}.part"
@@ -71,7 +90,7 @@ class _Interrupted(Exception):
 
 @contextlib.contextmanager
 def _locked(path: str) -> Iterator[None]:
-    """Keep other processes from fetching the same image; the lock ends with its holder."""
+    """Keep other processes from the same image; the lock ends with its holder."""
     with open(path, "a", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import subprocess
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -143,6 +145,28 @@ def test_removed_again(run_module: RunModule, server: ImageServer, qcow2: Path, 
     assert run_module("disk_image", gone)["changed"]
     assert not Path(args["directories"][0]["path"]).exists()
     assert not run_module("disk_image", gone)["changed"]
+
+
+def test_unused_images_expire(run_module: RunModule, server: ImageServer, qcow2: Path, tmp_path: Path) -> None:
+    args = server_disk(offer(server, qcow2.read_bytes(), tmp_path), tmp_path)
+    assert not run_module("disk_image", args).get("failed")
+    cached = tmp_path / "cache" / args["images"][0]["id"]
+    tidy = {"cache_dir": args["cache_dir"], "instances_dir": str(tmp_path / "instances"), "unused_images_s": 600}
+    old = time.time() - 700
+    os.utime(cached, (old, old))
+    assert not run_module("disk_image", tidy)["changed"]
+    assert cached.exists(), "a disk stands on it"
+    assert not run_module("disk_image", args)["changed"]
+    Path(args["disks"][0]["path"]).unlink()
+    assert not run_module("disk_image", tidy)["changed"]
+    assert cached.exists(), "it was asked for a moment ago"
+    os.utime(cached, (old, old))
+    assert run_module("disk_image", tidy, check=True)["changed"]
+    assert cached.exists()
+    assert run_module("disk_image", tidy)["changed"]
+    assert not cached.exists()
+    assert not run_module("disk_image", tidy)["changed"]
+    assert run_module("disk_image", {**tidy, "unused_images_s": 5})["failed"]
 
 
 def test_only_the_servers_own_folder_is_removed(run_module: RunModule, tmp_path: Path) -> None:
