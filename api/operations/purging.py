@@ -105,7 +105,8 @@ def go_on(session: Session, purge: ProjectPurge) -> None:
     purge.leftovers = tree(left, one_pass.refused)
     at_work = session.scalar(select(exists().where(Job.request_id == purge.request_id, Job.state.in_(UNFINISHED))))
     if not left:
-        _end(purge, DONE)
+        if not at_work:  # hosts are clean too, or their jobs have said why not
+            _end(purge, DONE)
     elif (not one_pass.removed and not at_work) or now - purge.progress_at > STALLED:
         _end(purge, INCOMPLETE)
 

@@ -147,6 +147,8 @@ def test_a_purge_waits_for_servers_to_leave_their_host(cloud: Any) -> None:
         purging.go_on_with_all(session)
         assert session.get_one(ProjectPurge, cloud.project_id).state == "running"
         session.execute(update(Server).where(Server.id == staying).values(deleted=True))
+        purging.go_on_with_all(session)
+        assert session.get_one(ProjectPurge, cloud.project_id).state == "running", "its host is not clean"
     assert a_pass(cloud).state == "done"
 
 
