@@ -2,7 +2,7 @@
 
 Counted are the processes of the cloud that is deployed on this very host: those that its process manager started, which
 bear their unit's name in the environment (STRATIFORM_UNIT), what these started, and a supervisord that runs them.
-Guests, libvirtd and dnsmasq are not the control plane; other clouds in containers on this machine are not this one.
+Guests, libvirtd, dnsmasq and radvd are not the control plane; other clouds in containers on this machine are not this one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PROGRAMS = {
     "supervisord": "supervisord",
 }
 """What is counted, by unit; supervisord is there where systemd is not PID 1."""
-NOT_COUNTED = ("qemu-system-x86_64", "dnsmasq", "libvirtd")
+NOT_COUNTED = ("qemu-system-x86_64", "dnsmasq", "libvirtd", "radvd")
 
 
 @dataclass(frozen=True)

@@ -147,10 +147,7 @@ def _plugs(session: Session, context: Context, request: Request, count: int) -> 
     if usable:
         return [network.RequestedPort(network_id=usable[0].id)]
     if request.networks == "auto":
-        raise BadRequest(
-            f"Unable to automatically allocate a network for project {context.project_id}. Create a network with a "
-            "subnet, or ask for networks none."
-        )
+        return [network.RequestedPort(network_id=network.auto_topology(session, context))]
     return []
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from api.http import policy
 from api.http.context import Context
-from api.network import faults, floatingips, groups, networks, ports, routers, rules, subnets
+from api.network import faults, floatingips, groups, networks, ports, routers, rules, subnetpools, subnets
 from api.network.kinds import KINDS, Kind, network_target
 from api.network.models import Network, SecurityGroup
 from api.network.policies import TEXTS
@@ -117,8 +117,8 @@ def _rules(session: Session, context: Context, kind: Kind, items: list[Values]) 
 
 _makers: dict[str, MakeAll] = {
     "network": _plain(networks.create), "subnet": _on_network(subnets.create), "port": _on_network(ports.create),
-    "router": _plain(routers.create), "floatingip": _plain(floatingips.create),
-    "security_group": _plain(groups.create), "security_group_rule": _rules,
+    "subnetpool": _plain(subnetpools.create), "router": _plain(routers.create),
+    "floatingip": _plain(floatingips.create), "security_group": _plain(groups.create), "security_group_rule": _rules,
 }  # fmt: skip
 
 

@@ -15,16 +15,14 @@ from api.network import jobs
 from api.network import plan as planning
 from api.network.models import (
     ACTIVE,
-    BUILD,
-    COMPUTE_OWNER,
     DHCP_OWNER,
-    DOWN,
     ERROR,
     FloatingIp,
     Network,
     Port,
     Router,
     move,
+    of_guests,
 )
 
 log = logging.getLogger("stratiform.network")
@@ -75,7 +73,10 @@ class Apply(Action):
 
 
 class NetworkApply(Apply):
-    """A network on every host where it is, with its DHCP; `removed_hosts` lose its DHCP."""
+    """A network on every host where it is, with its DHCP.
+
+    `removed_hosts` lose the DHCP, and the network too when it has nothing there any more; `gone_ports` their taps.
+    """
 
     name = jobs.NETWORK_APPLY
     playbook = "network/network_apply.yml"
@@ -96,7 +97,8 @@ class NetworkApply(Apply):
                 gone = {"id": network_id, "state": "absent", **job.args["dhcp"]}
                 planning.merge(sections, host, "network_dhcp", {"networks": [gone]})
             if host not in hosts and job.args["section"]["type"] != "flat":
-                planning.merge(sections, host, "network_bridge", {"networks": [job.args["section"]], "ports": []})
+                planning.merge(sections, host, "network_bridge", {"networks": [job.args["section"]]})
+            planning.merge(sections, host, "network_bridge", {"ports": job.args.get("gone_ports", [])})
         if network is None:
             return sections
         for host in sorted(hosts):
@@ -108,7 +110,7 @@ class NetworkApply(Apply):
         return sections
 
     def applied(self, session: Session, job: Job) -> None:
-        _set_ports(session, ACTIVE, Port.network_id == job.args["network_id"], Port.device_owner == DHCP_OWNER)
+        _ports_are_up(session, Port.network_id == job.args["network_id"], Port.device_owner == DHCP_OWNER)
 
 
 class RouterApply(Apply):
@@ -149,7 +151,7 @@ class RouterApply(Apply):
         if router is None:
             return
         move(router, "router", ACTIVE)
-        _set_ports(session, ACTIVE, Port.router_id == router.id)
+        _ports_are_up(session, Port.router_id == router.id)
         for floating in session.scalars(select(FloatingIp).where(FloatingIp.router_id == router.id)):
             move(floating, "floatingip", ACTIVE)
 
@@ -179,29 +181,25 @@ class FilterApply(Apply):
         return {host: {"security_group": planning.filter_section(session, host)}}
 
 
-def _set_ports(session: Session, status: str, *conditions: Any) -> None:
-    for port in session.scalars(select(Port).where(*conditions, Port.status != status)):
-        move(port, "port", status)
+def _ports_are_up(session: Session, *conditions: Any) -> None:
+    """Our own ports have no tap that a host reports: they are up when their job has ended well."""
+    for port in session.scalars(select(Port).where(*conditions, Port.admin_state_up, Port.status != ACTIVE)):
+        move(port, "port", ACTIVE)
 
 
 def port_reported(session: Session, host: str, message: dict[str, Any]) -> None:
     """A guest's tap went up or down: its port is ACTIVE or DOWN."""
     prefix = str(message["id_prefix"])
-    _set_ports(
-        session, ACTIVE if message["up"] else DOWN, Port.host == host, Port.id >= prefix, Port.id < prefix + "g",
-        Port.device_owner.startswith(COMPUTE_OWNER),
-    )  # fmt: skip
+    named = select(Port).where(Port.host == host, Port.id >= prefix, Port.id < prefix + "g", *of_guests())
+    for port in session.scalars(named):
+        port.show_link(bool(message["up"]))
 
 
 def snapshot_reported(session: Session, host: str, message: dict[str, Any]) -> None:
     """What taps a host has: guests' ports without one are DOWN."""
     up = {str(port["id_prefix"]) for port in message.get("ports", ()) if port["up"]}
-    bound = select(Port).where(Port.host == host, Port.device_owner.startswith(COMPUTE_OWNER))
-    for port in session.scalars(bound):
-        if port.id[:11] in up:
-            move(port, "port", ACTIVE)
-        elif port.status not in (DOWN, BUILD):
-            move(port, "port", DOWN)
+    for port in session.scalars(select(Port).where(Port.host == host, *of_guests())):
+        port.show_link(port.id[:11] in up)
 
 
 def host_restarted(session: Session, host: str, message: dict[str, Any]) -> None:

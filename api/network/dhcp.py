@@ -7,8 +7,8 @@ import uuid
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api.network import ipam, jobs, plan
-from api.network.models import DHCP_OWNER, Network, Port
+from api.network import ipam, jobs
+from api.network.models import DHCP_OWNER, Network, Port, Subnet
 
 
 def dhcp_port(session: Session, network_id: str) -> Port | None:
@@ -20,7 +20,7 @@ def dhcp_port(session: Session, network_id: str) -> Port | None:
 
 def ensure_dhcp(session: Session, by: jobs.Origin, network: Network) -> bool:
     """Makes the DHCP port agree with the network's subnets, on a host; whether anything changed."""
-    served = [subnet for subnet in ipam.subnets_of(session, network.id) if plan.dhcp_serves(subnet)]
+    served = [subnet for subnet in ipam.subnets_of(session, network.id) if subnet.enable_dhcp]
     port = dhcp_port(session, network.id)
     if not served:
         if port is not None:
@@ -42,8 +42,12 @@ def ensure_dhcp(session: Session, by: jobs.Origin, network: Network) -> bool:
     if set(had) == {subnet.id for subnet in served}:
         return False
     chosen = [(subnet.id, address) for subnet in served
-              if (address := had.get(subnet.id) or ipam.free_address(session, subnet))]  # fmt: skip
+              if (address := had.get(subnet.id) or _address(session, subnet, port.mac_address))]  # fmt: skip
     ipam.store(port, chosen)
     port.bump()
     session.flush()
     return True
+
+
+def _address(session: Session, subnet: Subnet, mac: str) -> str | None:
+    return ipam.eui64(subnet, mac) if subnet.is_automatic else ipam.free_address(session, subnet)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 _NAMES = {
-    "agent": "agent", "allowed-address-pairs": "Allowed Address Pairs", "availability_zone": "Availability Zone",
-    "binding": "Port Binding", "dns-integration": "DNS Integration",
+    "agent": "agent", "allowed-address-pairs": "Allowed Address Pairs",
+    "auto-allocated-topology": "Auto Allocated Topology Services", "availability_zone": "Availability Zone",
+    "binding": "Port Binding", "default-subnetpools": "Default Subnetpools", "dns-integration": "DNS Integration",
     "ext-gw-mode": "Neutron L3 Configurable external gateway mode", "external-net": "Neutron external network",
+    "extra_dhcp_opt": "Neutron Extra DHCP options",
     "extraroute": "Neutron Extra Route", "extraroute-atomic": "Atomically add/remove extra routes",
     "empty-string-filtering": "Empty String Filtering Extension",
     "filter-validation": "Filter parameters validation",
     "ip-substring-filtering": "IP address substring filtering", "net-mtu": "Network MTU",
     "net-mtu-writable": "Network MTU (writable)", "network_availability_zone": "Network Availability Zone",
+    "network-ip-availability": "Network IP Availability", "subnet_allocation": "Subnet Allocation",
     "pagination": "Pagination support", "port-security": "Port Security",
     "project-id": "project_id field enabled", "provider": "Provider Network",
     "quota-check-limit": "Quota engine limit check",

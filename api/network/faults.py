@@ -33,6 +33,7 @@ def forbidden(rule: str) -> Forbidden:
 _NOT_FOUND = {
     "network": ("NetworkNotFound", "Network {} could not be found."),
     "subnet": ("SubnetNotFound", "Subnet {} could not be found."),
+    "subnetpool": ("SubnetPoolNotFound", "Subnet pool {} could not be found."),
     "port": ("PortNotFound", "Port {} could not be found."),
     "router": ("RouterNotFound", "Router {} could not be found"),
     "floatingip": ("FloatingIPNotFound", "Floating IP {} could not be found"),
@@ -63,6 +64,12 @@ def no_network_available() -> ServiceUnavailable:
 def network_in_use(id_: str, reason: str) -> Fault:
     """409."""
     return conflict("NetworkInUse", f"Unable to complete operation on network {id_}. {reason}.")
+
+
+def small_mtu(id_: str, mtu: int) -> Fault:
+    """409: IPv6 needs frames of 1280 bytes (RFC 8200, section 5)."""
+    message = f"MTU of {id_} is not valid, subnets of IP version 6 need 1280 bytes: {mtu}."
+    return conflict("NetworkMTUSubnetConflict", message)
 
 
 def subnet_in_use(id_: str, reason: str) -> Fault:

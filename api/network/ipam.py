@@ -144,7 +144,12 @@ def choose(
         chosen.append((subnet.id, _any(session, network, subnet, mac, [ip for _, ip in chosen])))
     if len(set(chosen)) != len(chosen):
         raise faults.invalid("Invalid input for fixed_ips. Reason: Duplicate IP address.")
-    return chosen
+    return chosen if for_router else chosen + _automatic(subnets, mac, {subnet_id for subnet_id, _ in chosen})
+
+
+def _automatic(subnets: Sequence[Subnet], mac: str, without: set[str]) -> list[tuple[str, str]]:
+    """What a guest makes itself of what routers advertise: it has these addresses, asked for or not."""
+    return [(subnet.id, eui64(subnet, mac)) for subnet in subnets if subnet.is_automatic and subnet.id not in without]
 
 
 def _specific(
@@ -183,11 +188,7 @@ def _one_of_each_version(
 ) -> list[tuple[str, str]]:
     chosen: list[tuple[str, str]] = []
     for version in (4, 6):
-        candidates = [subnet for subnet in subnets if subnet.ip_version == version]
-        for subnet in candidates:
-            if subnet.is_automatic:
-                chosen.append((subnet.id, eui64(subnet, mac)))
-        managed = [subnet for subnet in candidates if not subnet.is_automatic]
+        managed = [subnet for subnet in subnets if subnet.ip_version == version and not subnet.is_automatic]
         if not managed:
             continue
         for subnet in managed:
@@ -198,7 +199,7 @@ def _one_of_each_version(
             raise faults.conflict(
                 "IpAddressGenerationFailure", f"No more IP addresses available on network {network.id}."
             )
-    return chosen
+    return chosen + _automatic(subnets, mac, set())
 
 
 def store(port: Port, chosen: Iterable[tuple[str, str]]) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import Session
 
 from api.http.context import Context
-from api.network import faults, floatingips, groups, networks, ports, routers, subnets, views
+from api.network import faults, floatingips, groups, networks, ports, routers, subnetpools, subnets, views
 from api.network.models import (
     FloatingIp,
     Network,
@@ -20,6 +20,7 @@ from api.network.models import (
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
+    SubnetPool,
 )
 from api.network.schemas import BODIES, Body
 
@@ -101,10 +102,15 @@ _ALL = [
         networks.update, networks.remove),
     Kind("subnet", Subnet, views.subnet, _columns(
         Subnet, "name", "network_id", "ip_version", "cidr", "gateway_ip", "enable_dhcp", "ipv6_ra_mode",
-        "ipv6_address_mode"),
+        "ipv6_address_mode", "subnetpool_id"),
         lambda project_id: or_(Subnet.project_id == project_id,
                                Subnet.network_id.in_(select(Network.id).where(_seen_networks(project_id)))),
         _of_network, subnets.update, subnets.remove),
+    Kind("subnetpool", SubnetPool, views.subnetpool, _columns(
+        SubnetPool, "name", "ip_version", "min_prefixlen", "max_prefixlen", "default_prefixlen", "default_quota",
+        "shared", "is_default"),
+        lambda project_id: or_(SubnetPool.project_id == project_id, SubnetPool.shared),
+        lambda _session, row: owner(row) | {"shared": row.shared}, subnetpools.update, subnetpools.remove),
     Kind("port", Port, views.port, _columns(
         Port, "name", "network_id", "status", "admin_state_up", "mac_address", "device_id", "device_owner",
         "port_security_enabled", "dns_name", binding__host_id="host", binding__vnic_type="vnic_type"),

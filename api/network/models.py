@@ -5,16 +5,15 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from api.db.base import Base, Json, new_uuid, utcnow
 
-ACTIVE, DOWN, BUILD, ERROR = "ACTIVE", "DOWN", "BUILD", "ERROR"
+ACTIVE, DOWN, ERROR = "ACTIVE", "DOWN", "ERROR"
 
 TRANSITIONS: dict[str, dict[str, set[str]]] = {
-    "port": {DOWN: {ACTIVE, BUILD, ERROR}, BUILD: {ACTIVE, DOWN, ERROR}, ACTIVE: {DOWN, BUILD, ERROR},
-             ERROR: {ACTIVE, DOWN, BUILD}},
+    "port": {DOWN: {ACTIVE}, ACTIVE: {DOWN}},
     "router": {ACTIVE: {ERROR}, ERROR: {ACTIVE}},
     "floatingip": {DOWN: {ACTIVE, ERROR}, ACTIVE: {DOWN, ERROR}, ERROR: {ACTIVE, DOWN}},
 }  # fmt: skip
@@ -98,6 +97,7 @@ class Subnet(Standard, Base):
     host_routes: Mapped[list[Any]] = mapped_column(default=list)
     ipv6_ra_mode: Mapped[str | None]
     ipv6_address_mode: Mapped[str | None]
+    subnetpool_id: Mapped[str | None] = mapped_column(index=True)
 
     @property
     def is_automatic(self) -> bool:
@@ -105,8 +105,28 @@ class Subnet(Standard, Base):
         return self.ip_version == 6 and self.ipv6_address_mode in ("slaac", "dhcpv6-stateless")
 
 
+class SubnetPool(Standard, Base):
+    """Prefixes from which subnets are cut. A default one serves its IP version where no pool is named."""
+
+    __tablename__ = "subnetpools"
+
+    name: Mapped[str] = mapped_column(default="")
+    ip_version: Mapped[int]
+    prefixes: Mapped[list[Any]] = mapped_column(default=list)
+    min_prefixlen: Mapped[int]
+    max_prefixlen: Mapped[int]
+    default_prefixlen: Mapped[int]
+    default_quota: Mapped[int | None]
+    shared: Mapped[bool] = mapped_column(default=False)
+    is_default: Mapped[bool] = mapped_column(default=False)
+
+
 class Port(Standard, Base):
-    """A plug of a network. `host` is where it is bound; `router_id` is set on a router's own ports and no others."""
+    """A plug of a network. `host` is where it is bound.
+
+    `router_id` is set on a router's own ports and no others, `server_id` on those that compute plugged into a server:
+    `device_id` and `device_owner` are what tenants may write. `link_up` is what the host last told of its tap.
+    """
 
     __tablename__ = "ports"
     __table_args__ = (UniqueConstraint("network_id", "mac_address"), Index("ix_ports_device_id", "device_id"),
@@ -119,12 +139,15 @@ class Port(Standard, Base):
     status: Mapped[str] = mapped_column(default=DOWN)
     device_id: Mapped[str] = mapped_column(default="")
     device_owner: Mapped[str] = mapped_column(default="")
+    server_id: Mapped[str | None] = mapped_column(index=True)
+    link_up: Mapped[bool] = mapped_column(default=False)
     port_security_enabled: Mapped[bool] = mapped_column(default=True)
     allowed_address_pairs: Mapped[list[Any]] = mapped_column(default=list)
     host: Mapped[str] = mapped_column(default="")
     vnic_type: Mapped[str] = mapped_column(default="normal")
     profile: Mapped[Json] = mapped_column(default=dict)
     dns_name: Mapped[str] = mapped_column(default="")
+    extra_dhcp_opts: Mapped[list[Any]] = mapped_column(default=list)
     router_id: Mapped[str | None] = mapped_column(ForeignKey("routers.id", use_alter=True), index=True)
     made_by_server: Mapped[bool] = mapped_column(default=False)
     device_tag: Mapped[str | None]
@@ -140,6 +163,16 @@ class Port(Standard, Base):
     def tap(self) -> str:
         """The tap device's name on the host."""
         return f"tap{self.id[:11]}"
+
+    def show_link(self, up: bool) -> None:
+        """Notes whether the tap is up; a port that is administratively down stays DOWN."""
+        self.link_up = up
+        move(self, "port", ACTIVE if up and self.admin_state_up else DOWN)
+
+
+def of_guests() -> tuple[ColumnElement[bool], ...]:
+    """The ports behind which tenants' systems are: all but routers' and DHCP's own."""
+    return Port.router_id.is_(None), Port.device_owner != DHCP_OWNER
 
 
 class PortIp(Base):
@@ -170,6 +203,16 @@ class Router(Standard, Base):
     enable_snat: Mapped[bool] = mapped_column(default=True)
     gateway_network_id: Mapped[str | None] = mapped_column(ForeignKey("networks.id"), index=True)
     host: Mapped[str | None]
+
+
+class AutoTopology(Base):
+    """The network and the router that a project was given when it asked for none."""
+
+    __tablename__ = "auto_topologies"
+
+    project_id: Mapped[str] = mapped_column(primary_key=True)
+    network_id: Mapped[str] = mapped_column(ForeignKey("networks.id", ondelete="CASCADE"))
+    router_id: Mapped[str] = mapped_column(ForeignKey("routers.id", ondelete="CASCADE"))
 
 
 class FloatingIp(Standard, Base):

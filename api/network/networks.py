@@ -17,6 +17,7 @@ from api.network.models import DHCP_OWNER, GATEWAY_OWNER, Network, Port, Router,
 VXLAN_OVERHEAD = 50
 """Bytes of outer Ethernet, IPv4, UDP and VXLAN headers (RFC 7348)."""
 MIN_MTU = 68
+IPV6_MIN_MTU = 1280
 ZONES = (1, 65535)
 _PROVIDER = ("network_type", "physical_network", "segmentation_id")
 
@@ -131,6 +132,9 @@ def update(session: Session, context: Context, network: Network, values: dict[st
                                   "non-external, since it has existing gateway ports.")  # fmt: skip
     if "mtu" in values:
         values["mtu"] = _mtu({"network_type": network.network_type, "mtu": values["mtu"]})
+        with_ipv6 = select(Subnet.id).where(Subnet.network_id == network.id, Subnet.ip_version == 6)
+        if values["mtu"] < IPV6_MIN_MTU and session.scalar(with_ipv6.limit(1)) is not None:
+            raise faults.small_mtu(network.id, values["mtu"])
     concerns_hosts = any(values.get(key, getattr(network, key)) != getattr(network, key)
                          for key in ("mtu", "dns_domain"))  # fmt: skip
     for key, value in values.items():

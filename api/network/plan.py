@@ -14,9 +14,9 @@ from api.config import settings
 from api.db.hosts import Host
 from api.network import ipam
 from api.network.models import (
-    COMPUTE_OWNER,
     DHCP_OWNER,
     GATEWAY_OWNER,
+    INTERFACE_OWNER,
     FloatingIp,
     Network,
     Port,
@@ -25,6 +25,7 @@ from api.network.models import (
     Router,
     SecurityGroupRule,
     Subnet,
+    of_guests,
 )
 
 Section = dict[str, Any]
@@ -108,8 +109,10 @@ def dhcp_section(session: Session, network: Network, variables: dict[str, Any]) 
     if port is None:
         return None
     subnets = {subnet.id: subnet for subnet in ipam.subnets_of(session, network.id)}
+    routed = routed_subnets(session, subnets)
     rows = session.execute(
-        select(Port.id, Port.mac_address, Port.dns_name, Port.hostname, PortIp.subnet_id, PortIp.address)
+        select(Port.id, Port.mac_address, Port.dns_name, Port.hostname, Port.extra_dhcp_opts, PortIp.subnet_id,
+               PortIp.address)
         .join(PortIp, PortIp.port_id == Port.id)
         .where(Port.network_id == network.id, Port.device_owner != DHCP_OWNER)
         .order_by(Port.id, PortIp.position)
@@ -122,20 +125,41 @@ def dhcp_section(session: Session, network: Network, variables: dict[str, Any]) 
         "subnets": [
             {"id": subnet.id, "cidr": subnet.cidr, "ip_version": subnet.ip_version, "gateway_ip": subnet.gateway_ip,
              "dns_nameservers": subnet.dns_nameservers, "host_routes": subnet.host_routes,
-             "enable_dhcp": dhcp_serves(subnet)} for subnet in subnets.values()
+             "enable_dhcp": subnet.enable_dhcp, "ipv6_mode": ipv6_mode(subnet),
+             "advertise": advertises(subnet) and bool(subnet.ipv6_address_mode) and subnet.id not in routed}
+            for subnet in subnets.values()
         ],
         "hosts": [
-            {"port_id": port_id, "mac": mac, "hostname": _label(dns_name or hostname, address),
-             "subnet_id": subnet_id, "ip": address}
-            for port_id, mac, dns_name, hostname, subnet_id, address in rows
+            {"port_id": row.id, "mac": row.mac_address, "hostname": _label(row.dns_name or row.hostname, row.address),
+             "subnet_id": row.subnet_id, "ip": row.address, "options": row.extra_dhcp_opts} for row in rows
         ],
         "metadata": any(subnet.ip_version == 4 for subnet in subnets.values()), "state": "present",
     }  # fmt: skip
 
 
-def dhcp_serves(subnet: Subnet) -> bool:
-    """Whether our DHCP has addresses for the subnet's guests: IPv4 only."""
-    return subnet.enable_dhcp and subnet.ip_version == 4
+def ipv6_mode(subnet: Subnet) -> str | None:
+    """How guests of an IPv6 subnet get addresses; None when another system than ours gives them, and for IPv4.
+
+    Without modes DHCPv6 answers those who ask, as Neutron has it.
+    """
+    if subnet.ip_version == 4:
+        return None
+    return subnet.ipv6_address_mode or (None if subnet.ipv6_ra_mode else "dhcpv6-stateful")
+
+
+def advertises(subnet: Subnet) -> bool:
+    """Whether router advertisements of ours announce the subnet: its router's, without one those of its DHCP host."""
+    return subnet.ip_version == 6 and subnet.enable_dhcp and subnet.ipv6_ra_mode is not None
+
+
+def routed_subnets(session: Session, subnet_ids: Iterable[str]) -> set[str]:
+    """Those of the subnets in which a router is that is up."""
+    query = (
+        select(PortIp.subnet_id).join(Port, Port.id == PortIp.port_id).join(Router, Router.id == Port.router_id)
+        .where(PortIp.subnet_id.in_(list(subnet_ids)), Port.device_owner == INTERFACE_OWNER, Port.admin_state_up,
+               Router.admin_state_up)
+    )  # fmt: skip
+    return set(session.scalars(query))
 
 
 def _label(name: str, address: str) -> str:
@@ -146,7 +170,8 @@ def _label(name: str, address: str) -> str:
 
 def host_name(address: str) -> str:
     """The name of an address that nobody named, as Neutron's DNS integration makes it."""
-    return "host-" + address.replace(".", "-").replace(":", "-")
+    name = "host-" + address.replace(".", "-").replace(":", "-")
+    return f"{name}0" if name.endswith("-") else name
 
 
 def router_section(session: Session, router: Router) -> Section:
@@ -158,12 +183,19 @@ def router_section(session: Session, router: Router) -> Section:
     subnets = {subnet.id: subnet for subnet in session.scalars(
         select(Subnet).where(Subnet.id.in_({ip.subnet_id for port in ports for ip in port.fixed_ips})))}  # fmt: skip
     variables = variables_of(session).get(router.host or "", {})
+    name_servers = _own_name_servers(session, [subnet.id for subnet in subnets.values() if advertises(subnet)])
 
     def plug(port: Port) -> Section:
         network = networks[port.network_id]
         return {"port_id": port.id, "mac": port.mac_address, "mtu": network.mtu,
                 "bridge": bridge_on(network, variables),
                 "addresses": [prefixed(ip.address, subnets[ip.subnet_id]) for ip in port.fixed_ips]}  # fmt: skip
+
+    def advertised(port: Port) -> Section:
+        announced = [subnet for ip in port.fixed_ips if advertises(subnet := subnets[ip.subnet_id])]
+        servers = [server for subnet in announced for server in subnet.dns_nameservers or name_servers[subnet.id]]
+        return {"advertised": [{"cidr": subnet.cidr, "mode": subnet.ipv6_ra_mode} for subnet in announced],
+                "dns_nameservers": list(dict.fromkeys(servers))}  # fmt: skip
 
     gateway = next((port for port in ports if port.device_owner == GATEWAY_OWNER), None)
     floating = session.execute(
@@ -173,7 +205,8 @@ def router_section(session: Session, router: Router) -> Section:
     up = router.admin_state_up
     return {
         "id": router.id,
-        "interfaces": [plug(port) for port in ports if port is not gateway and port.admin_state_up] if up else [],
+        "interfaces": [plug(port) | advertised(port) for port in ports
+                       if port is not gateway and port.admin_state_up] if up else [],
         "gateway": plug(gateway) | {
             "gateway_ips": list(dict.fromkeys(
                 subnets[ip.subnet_id].gateway_ip for ip in gateway.fixed_ips if subnets[ip.subnet_id].gateway_ip)),
@@ -185,11 +218,20 @@ def router_section(session: Session, router: Router) -> Section:
     }  # fmt: skip
 
 
+def _own_name_servers(session: Session, subnet_ids: list[str]) -> dict[str, list[str]]:
+    """Subnet id -> the addresses at which dnsmasq answers there."""
+    found: dict[str, list[str]] = {id_: [] for id_ in subnet_ids}
+    query = select(PortIp.subnet_id, PortIp.address).join(Port, Port.id == PortIp.port_id)
+    for id_, address in session.execute(query.where(PortIp.subnet_id.in_(subnet_ids), Port.device_owner == DHCP_OWNER)):
+        found[id_].append(address)
+    return found
+
+
 def filter_section(session: Session, host: str) -> Section:
     """`security_group`: the whole port filter of a host, in a fixed number of queries."""
     variables = variables_of(session).get(host, {})
     ports = list(session.scalars(
-        select(Port).where(Port.host == host, Port.device_owner.startswith(COMPUTE_OWNER)).order_by(Port.id)
+        select(Port).where(Port.host == host, *of_guests()).order_by(Port.id)
         .options(selectinload(Port.fixed_ips), selectinload(Port.groups))))
     networks = {network.id: network for network in session.scalars(
         select(Network).where(Network.id.in_({port.network_id for port in ports})))}  # fmt: skip

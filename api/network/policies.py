@@ -74,6 +74,15 @@ _SUBNETS = {
     "update_subnet": SUBNET_CHANGE, "update_subnet:tags": SUBNET_CHANGE,
     "delete_subnet": SUBNET_CHANGE, "delete_subnet:tags": SUBNET_CHANGE,
 }  # fmt: skip
+_POOLS = {
+    "shared_subnetpools": "field:subnetpools:shared=True",
+    "create_subnetpool": MEMBER, "create_subnetpool:shared": ADMIN, "create_subnetpool:is_default": ADMIN,
+    "create_subnetpool:tags": MEMBER, "get_subnetpool": f"{READER} or rule:shared_subnetpools",
+    "get_subnetpool:tags": f"{READER} or rule:shared_subnetpools", "update_subnetpool": MEMBER,
+    "update_subnetpool:is_default": ADMIN, "update_subnetpool:tags": MEMBER, "delete_subnetpool": MEMBER,
+    "delete_subnetpool:tags": MEMBER, "get_auto_allocated_topology": READER, "delete_auto_allocated_topology": MEMBER,
+    "get_network_ip_availability": ADMIN,
+}  # fmt: skip
 _PAIRS = f"{ADMIN_OR_NET_OWNER} or (rule:service_api)"
 _PORT_READ = f"{ADMIN_OR_SERVICE} or ({NET_OWNER_READER}) or ({PROJECT_READER})"
 _PORTS = {
@@ -130,5 +139,5 @@ _OTHERS = {
     "get_availability_zone": "role:reader",
 }  # fmt: skip
 
-TEXTS: dict[str, str] = _BASE | _NETWORKS | _SUBNETS | _PORTS | _ROUTERS | _FLOATING | _GROUPS | _OTHERS
+TEXTS: dict[str, str] = _BASE | _NETWORKS | _SUBNETS | _POOLS | _PORTS | _ROUTERS | _FLOATING | _GROUPS | _OTHERS
 RULES = [policy.RuleDefault(name, text) for name, text in TEXTS.items()]

@@ -9,13 +9,28 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api.http.context import Context
-from api.network import dhcp, faults, groups, ipam, jobs, quotas
-from api.network.models import COMPUTE_OWNER, DOWN, FloatingIp, Network, Port, SecurityGroup, move
+from api.network import dhcp, dhcp_options, faults, groups, ipam, jobs, plan, quotas
+from api.network.models import (
+    DHCP_OWNER,
+    FLOATING_OWNER,
+    GATEWAY_OWNER,
+    INTERFACE_OWNER,
+    FloatingIp,
+    Network,
+    Port,
+    SecurityGroup,
+    Subnet,
+)
+from api.network.networks import removal_args
 from api.network.servers import delete_port_rows
 
 MAX_FIXED_IPS = 5
 MAX_ADDRESS_PAIRS = 10
-_OURS = ("network:router_interface", "network:router_gateway", "network:floatingip", "network:dhcp")
+_OURS = (DHCP_OWNER, FLOATING_OWNER)
+_ROUTERS = (INTERFACE_OWNER, GATEWAY_OWNER)
+_FILTERED = {"security_groups", "fixed_ips", "allowed_address_pairs", "port_security_enabled", "admin_state_up", "host"}
+_SERVED = {"dns_name", "fixed_ips", "extra_dhcp_opts", "mac_address", "host"}
+"""What of a port is in its host's filter, and what is known to its network's DHCP."""
 
 
 def create(session: Session, context: Context, network: Network, values: dict[str, Any]) -> Port:
@@ -26,23 +41,31 @@ def create(session: Session, context: Context, network: Network, values: dict[st
     wanted_groups = values.pop("security_groups", None)
     fixed_ips = values.pop("fixed_ips", None)
     host = values.pop("host", None) or ""
-    values = {key: value for key, value in values.items() if key != "extra_dhcp_opts"}
-    values.setdefault("device_owner", "")
+    _refuse_ours(values.setdefault("device_owner", ""))
     values.setdefault("port_security_enabled", network.port_security_enabled)
     mac = values["mac_address"] = _mac(session, network, values.get("mac_address"))
     values["profile"] = values.get("profile") or {}
+    values["extra_dhcp_opts"] = dhcp_options.merged([], values.get("extra_dhcp_opts") or [])
     values["allowed_address_pairs"] = _pairs(values.get("allowed_address_pairs") or [], mac)
     if fixed_ips is not None and len(fixed_ips) > MAX_FIXED_IPS:
         raise faults.invalid_input("Exceeded maximum amount of fixed ips per port")
     port = Port(**values)
-    ipam.store(port, ipam.choose(session, network, ipam.subnets_of(session, network.id), fixed_ips, mac))
+    for_router = port.device_owner in _ROUTERS
+    subnets = ipam.subnets_of(session, network.id)
+    ipam.store(port, ipam.choose(session, network, subnets, fixed_ips, mac, for_router=for_router))
     _guard(session, context, port, wanted_groups, new=True)
     session.add(port)
     session.flush()
     if host:
         jobs.join_host(session, jobs.origin(context), port, host)
-        _tell_hosts(session, context, port, {host}, dhcp_too=True)
+        _tell_hosts(session, context, port, filtered=True, served=True)
     return port
+
+
+def _refuse_ours(device_owner: str) -> None:
+    """By these owners we know our own ports again."""
+    if device_owner in _OURS:
+        raise faults.invalid(f"Invalid input for device_owner. Reason: {device_owner} is for the service's own ports.")
 
 
 def _mac(session: Session, network: Network, wanted: str | None) -> str:
@@ -100,15 +123,22 @@ def update(session: Session, context: Context, port: Port, values: dict[str, Any
     """Changes a port; the hosts whose DHCP or filter it concerns learn of it."""
     network = session.get_one(Network, port.network_id)
     wanted_groups = (values.pop("security_groups") or []) if "security_groups" in values else None
-    values.pop("extra_dhcp_opts", None)
+    if values.get("device_owner", port.device_owner) != port.device_owner:
+        _refuse_ours(values["device_owner"])
+    if "extra_dhcp_opts" in values:
+        values["extra_dhcp_opts"] = dhcp_options.merged(port.extra_dhcp_opts, values["extra_dhcp_opts"] or [])
+    filtered = bool(_FILTERED & values.keys()) or wanted_groups is not None
+    served = bool(_SERVED & values.keys())
     before = {membership.security_group_id for membership in port.groups}
-    hosts = {port.host} - {""}
-    dhcp_too = "dns_name" in values or "fixed_ips" in values or "mac_address" in values
+    left_host = port.host
     if (mac := values.get("mac_address")) is not None and mac != port.mac_address:
         if port.host:
             raise faults.conflict("PortBound", f"Unable to complete operation on port {port.id}, port is already "
                                   f"bound, port type: bridge, old_mac {port.mac_address}, new_mac {mac}.")  # fmt: skip
         _mac(session, network, mac)
+        port.mac_address = mac
+        if "fixed_ips" not in values:
+            values["fixed_ips"] = _without_automatic(session, port)
     if "fixed_ips" in values:
         _readdress(session, network, port, values.pop("fixed_ips") or [])
     if "allowed_address_pairs" in values:
@@ -119,15 +149,24 @@ def update(session: Session, context: Context, port: Port, values: dict[str, Any
     for key, value in values.items():
         setattr(port, key, value)
     _guard(session, context, port, wanted_groups, new=False)
-    if not port.admin_state_up and port.status != DOWN:
-        move(port, "port", DOWN)
+    if port.router_id is None or not port.admin_state_up:
+        port.show_link(port.link_up)
     port.bump()
     session.flush()
     if host != port.host:
         jobs.join_host(session, jobs.origin(context), port, host)
-        hosts, dhcp_too = hosts | ({host} - {""}), True
-    _tell_hosts(session, context, port, hosts, dhcp_too=dhcp_too, groups_before=before)
+        session.flush()
+        if left_host:
+            _leave(session, context, port, left_host)
+    if port.host:
+        _tell_hosts(session, context, port, filtered=filtered, served=served, groups_before=before)
     return port
+
+
+def _without_automatic(session: Session, port: Port) -> list[dict[str, Any]]:
+    """The port's addresses as a request for them, without those that follow from its MAC address."""
+    return [{"subnet_id": ip.subnet_id, "ip_address": ip.address} for ip in port.fixed_ips
+            if not session.get_one(Subnet, ip.subnet_id).is_automatic]  # fmt: skip
 
 
 def _readdress(session: Session, network: Network, port: Port, wanted: list[dict[str, Any]]) -> None:
@@ -149,23 +188,31 @@ def _readdress(session: Session, network: Network, port: Port, wanted: list[dict
 
 
 def _tell_hosts(
-    session: Session, context: Context, port: Port, hosts: set[str], *, dhcp_too: bool,
+    session: Session, context: Context, port: Port, *, filtered: bool, served: bool,
     groups_before: set[str] | None = None,
 ) -> None:  # fmt: skip
     by, because = jobs.origin(context), [("port", port.id)]
-    if not hosts:
-        return
-    if port.device_owner.startswith(COMPUTE_OWNER):
-        network = session.get_one(Network, port.network_id)
-        if port.host and dhcp.ensure_dhcp(session, by, network):
-            dhcp_too = True
-        concerned = {membership.security_group_id for membership in port.groups} | (groups_before or set())
-        remote = jobs.hosts_of_groups(session, concerned, remote_only=True)
-        jobs.apply_filters(session, by, hosts | remote, because)
     if port.router_id:
-        jobs.apply_router(session, by, port.router_id, because)
-    if dhcp_too:
+        if filtered or served:
+            jobs.apply_router(session, by, port.router_id, because)
+    elif port.device_owner != DHCP_OWNER:
+        served |= dhcp.ensure_dhcp(session, by, session.get_one(Network, port.network_id))
+        if filtered:
+            concerned = {membership.security_group_id for membership in port.groups} | (groups_before or set())
+            remote = jobs.hosts_of_groups(session, concerned, remote_only=True)
+            jobs.apply_filters(session, by, {port.host} | remote, because)
+    if served:
         jobs.apply_network(session, by, port.network_id, because)
+
+
+def _leave(session: Session, context: Context, port: Port, host: str) -> None:
+    """Takes a port's tap off a host that it left, with the network when that was the last there."""
+    by, because = jobs.origin(context), [("port", port.id)]
+    network = session.get_one(Network, port.network_id)
+    gone = {"id": port.id, "tap": port.tap, "mac": port.mac_address, "mtu": network.mtu, "kind": "tap",
+            "bridge": plan.bridge_on(network, plan.variables_of(session).get(host, {})), "state": "absent"}  # fmt: skip
+    jobs.apply_network(session, by, network.id, because, **removal_args(session, network, host), gone_ports=[gone])
+    jobs.apply_filters(session, by, [host], because)
 
 
 def remove(session: Session, context: Context, port: Port) -> None:
@@ -173,15 +220,13 @@ def remove(session: Session, context: Context, port: Port) -> None:
     if port.router_id or port.device_owner in _OURS:
         raise faults.conflict("ServicePortInUse", f"Port {port.id} cannot be deleted directly via the port API: has "
                               f"device owner {port.device_owner}.")  # fmt: skip
-    by, host, network_id, id_ = jobs.origin(context), port.host, port.network_id, port.id
-    group_ids = {membership.security_group_id for membership in port.groups}
+    by = jobs.origin(context)
+    remote = jobs.hosts_of_groups(session, [one.security_group_id for one in port.groups], remote_only=True)
+    if port.host:
+        _leave(session, context, port, port.host)
+        jobs.apply_filters(session, by, remote - {port.host}, [("port", port.id)])
     delete_port_rows(session, by, port)
     session.flush()
-    if not host:
-        return
-    remote = jobs.hosts_of_groups(session, group_ids, remote_only=True)
-    jobs.apply_filters(session, by, {host} | remote, [("port", id_)])
-    jobs.apply_network(session, by, network_id, [("port", id_)])
 
 
 def fixed_ip_filter(text: str) -> tuple[str, str]:

@@ -17,15 +17,16 @@ from api.network.models import (
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
+    SubnetPool,
 )
 
 DEFAULTS = {"network": 100, "subnet": 100, "port": 500, "router": 10, "floatingip": 50, "security_group": 10,
-            "security_group_rule": 100}  # fmt: skip
+            "security_group_rule": 100, "subnetpool": -1}  # fmt: skip
 """Neutron's own defaults."""
 
 _TABLES: dict[str, type[Any]] = {
     "network": Network, "subnet": Subnet, "port": Port, "router": Router, "floatingip": FloatingIp,
-    "security_group": SecurityGroup, "security_group_rule": SecurityGroupRule}
+    "security_group": SecurityGroup, "security_group_rule": SecurityGroupRule, "subnetpool": SubnetPool}
 
 
 def _own_and_used(table: type[Any]) -> Select[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -51,15 +52,22 @@ def update(session: Session, context: Context, router: Router, values: dict[str,
     if "routes" in values:
         _check_routes(session, router, values["routes"] or [])
         values["routes"] = values["routes"] or []
-    changed |= any(values.get(key, getattr(router, key)) != getattr(router, key)
-                   for key in ("routes", "admin_state_up"))  # fmt: skip
+    switched = values.get("admin_state_up", router.admin_state_up) != router.admin_state_up
+    changed |= switched or values.get("routes", router.routes) != router.routes
     for key, value in values.items():
         setattr(router, key, value)
     router.bump()
     session.flush()
     if changed:
         _apply(session, context, router, left)
+    if switched:
+        _tell_dhcp(session, context, router, _subnets_of(session, router))
     return router
+
+
+def _subnets_of(session: Session, router: Router) -> Sequence[Subnet]:
+    query = select(Subnet).join(PortIp, PortIp.subnet_id == Subnet.id).join(Port, Port.id == PortIp.port_id)
+    return session.scalars(query.where(Port.router_id == router.id).order_by(Subnet.id)).unique().all()
 
 
 def _apply(session: Session, context: Context, router: Router, left: list[dict[str, Any]]) -> None:
@@ -69,6 +77,12 @@ def _apply(session: Session, context: Context, router: Router, left: list[dict[s
     jobs.apply_router(session, by, router.id, **args)
     for section in left:
         jobs.left_host(session, by, section["id"], router.host or "")
+
+
+def _tell_dhcp(session: Session, context: Context, router: Router, subnets: Iterable[Subnet]) -> None:
+    """A subnet's router advertises it, and as long as there is none its DHCP host does: each must know of the other."""
+    for network_id in sorted({subnet.network_id for subnet in subnets if plan.advertises(subnet)}):
+        jobs.apply_network(session, jobs.origin(context), network_id, [("router", router.id)])
 
 
 def _leaving(session: Session, router: Router, port: Port | None) -> list[dict[str, Any]]:
@@ -196,7 +210,8 @@ def add_interface(session: Session, context: Context, router: Router, body: dict
     router.bump()
     session.flush()
     _apply(session, context, router, [])
-    return interface_view(router, port)
+    _tell_dhcp(session, context, router, (session.get_one(Subnet, ip.subnet_id) for ip in port.fixed_ips))
+    return interface_view(router, port) | ({"subnet_id": subnet_id} if subnet_id else {})
 
 
 def interface_view(router: Router, port: Port) -> dict[str, Any]:
@@ -218,22 +233,36 @@ def _gateway_of_subnet(session: Session, context: Context, router: Router, subne
         raise faults.not_found("subnet", subnet_id)
     if not subnet.gateway_ip:
         raise faults.bad("BadRequest", "Bad router request: Subnet for router interface must have a gateway IP.")
+    if not ipam.usable(subnet, ipaddress.ip_address(subnet.gateway_ip)):
+        raise faults.bad("InvalidIpForSubnet", f"IP address {subnet.gateway_ip} is not a valid IP for the specified "
+                         "subnet.")  # fmt: skip
     _refuse_overlap(session, router, [subnet])
-    quotas.reserve(session, router.project_id, "port")
     quotas.lock(session, f"network-addresses:{network.id}")
     if ipam.is_taken(session, subnet.id, subnet.gateway_ip):
         raise faults.ip_in_use(network.id, subnet.gateway_ip)
+    if subnet.ip_version == 6 and (known := _ipv6_interface(session, router, network.id)) is not None:
+        ipam.store(known, [*((ip.subnet_id, ip.address) for ip in known.fixed_ips), (subnet.id, subnet.gateway_ip)])
+        return known
+    quotas.reserve(session, router.project_id, "port")
     port = Port(project_id=router.project_id, network_id=network.id, profile={}, allowed_address_pairs=[],
                 mac_address=ipam.new_mac(session, network.id), device_owner=INTERFACE_OWNER)  # fmt: skip
     ipam.store(port, [(subnet.id, subnet.gateway_ip)])
     return port
 
 
+def _ipv6_interface(session: Session, router: Router, network_id: str) -> Port | None:
+    """The router's port on the network that has IPv6 addresses: one port holds all of a network's prefixes."""
+    for port in interfaces(session, router):
+        if port.network_id == network_id and all(":" in ip.address for ip in port.fixed_ips):
+            return port
+    return None
+
+
 def _given_port(session: Session, context: Context, router: Router, port_id: str) -> Port:
     port = session.get(Port, port_id)
     if port is None or not (port.project_id == context.project_id or context.is_admin):
         raise faults.not_found("port", port_id)
-    if port.device_id or port.device_owner.startswith(COMPUTE_OWNER):
+    if port.device_id or port.server_id or port.device_owner.startswith(COMPUTE_OWNER):
         message = (f"Unable to complete operation on port {port.id} for network {port.network_id}. Port already has "
                    f"an attached device {port.device_id}.")  # fmt: skip
         raise faults.conflict("PortInUse", message)
@@ -248,8 +277,7 @@ def _given_port(session: Session, context: Context, router: Router, port_id: str
 
 def _refuse_overlap(session: Session, router: Router, subnets: list[Subnet]) -> None:
     """A router cannot tell overlapping subnets apart."""
-    query = select(Subnet).join(PortIp, PortIp.subnet_id == Subnet.id).join(Port, Port.id == PortIp.port_id)
-    for other in session.scalars(query.where(Port.router_id == router.id)).unique():
+    for other in _subnets_of(session, router):
         for subnet in subnets:
             if other.id == subnet.id:
                 raise faults.bad("BadRequest", f"Bad router request: Router already has a port on subnet {subnet.id}.")
@@ -263,23 +291,31 @@ def remove_interface(session: Session, context: Context, router: Router, body: d
     subnet_id, port_id = _wanted(body)
     port = _interface(session, router, subnet_id, port_id)
     subnet_ids = [ip.subnet_id for ip in port.fixed_ips]
-    on_subnets = select(PortIp.address).where(PortIp.subnet_id.in_(subnet_ids))
-    held = select(FloatingIp.id).join(Port, Port.id == FloatingIp.port_id).where(
-        FloatingIp.router_id == router.id, FloatingIp.fixed_ip_address.in_(on_subnets),
-        Port.network_id == port.network_id)  # fmt: skip
+    if subnet_id and not port_id:
+        subnet_ids = [subnet_id]
+    on_subnets = select(PortIp.port_id).where(PortIp.subnet_id.in_(subnet_ids),
+                                              PortIp.address == FloatingIp.fixed_ip_address)  # fmt: skip
+    held = select(FloatingIp.id).where(FloatingIp.router_id == router.id, FloatingIp.port_id.in_(on_subnets))
     if session.scalar(held.limit(1)) is not None:
         message = f"Router interface for subnet {subnet_ids[0]} on router {router.id} cannot be deleted, as it is "
         raise faults.conflict("RouterInterfaceInUseByFloatingIP", message + "required by one or more floating IPs.")
-    cidrs = [ipam.cidr_of(session.get_one(Subnet, id_).cidr) for id_ in subnet_ids]
+    subnets = [session.get_one(Subnet, id_) for id_ in subnet_ids]
+    cidrs = [ipam.cidr_of(subnet.cidr) for subnet in subnets]
     if any(ipaddress.ip_address(route["nexthop"]) in cidr for route in router.routes for cidr in cidrs):
         raise faults.conflict("RouterInterfaceInUseByRoute", f"Router interface for subnet {subnet_ids[0]} on router "
                               f"{router.id} cannot be deleted, as it is required by one or more routes.")  # fmt: skip
-    view = interface_view(router, port) | ({"subnet_id": subnet_id} if subnet_id else {})
-    left = _leaving(session, router, port)
-    session.delete(port)
+    view = interface_view(router, port) | {"subnet_id": subnet_ids[0], "subnet_ids": subnet_ids}
+    left: list[dict[str, Any]] = []
+    if kept := [(ip.subnet_id, ip.address) for ip in port.fixed_ips if ip.subnet_id not in subnet_ids]:
+        ipam.store(port, kept)
+        port.bump()
+    else:
+        left = _leaving(session, router, port)
+        session.delete(port)
     router.bump()
     session.flush()
     _apply(session, context, router, left)
+    _tell_dhcp(session, context, router, subnets)
     return view
 
 

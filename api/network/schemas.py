@@ -129,8 +129,13 @@ UUID = {"type": "string", "maxLength": 255}
 UUID_OR_NULL = {"type": ["string", "null"], "maxLength": 255}
 IP_OR_NULL = {"type": ["string", "null"], "maxLength": 64}
 STRINGS = {"type": "array", "items": TEXT, "maxItems": 1000}
+LENGTH = {"type": ["integer", "null"], "minimum": 0, "maximum": 128}
 INTEGER = {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^[0-9]{1,10}$"}]}
 FIXED_IPS = _list_of({"subnet_id": UUID_OR_NULL, "ip_address": IP_OR_NULL}, [])
+DHCP_OPTIONS = _list_of({
+    "opt_name": {"type": "string", "minLength": 1, "maxLength": 64}, "opt_value": {"type": ["string", "null"]},
+    "ip_version": {"enum": [4, 6, "4", "6"]},
+}, ["opt_name"])  # fmt: skip
 ROUTES = _list_of({"destination": TEXT, "nexthop": TEXT}, ["destination", "nexthop"])
 
 
@@ -146,12 +151,6 @@ def number(name: str, value: Any) -> int:
 
 def _zones(name: str, value: Any) -> list[str]:
     return list(value)
-
-
-def _empty(name: str, value: Any) -> Any:
-    if value:
-        raise _refuse(name, "this cloud does not take any")
-    return []
 
 
 def _bool(default: bool = False, column: str = "", **where: bool) -> Attribute:
@@ -250,11 +249,19 @@ BODIES = {
         "ip_version": Attribute({"enum": [4, 6, "4", "6"]}, put=False, required=True, check=number),
         "cidr": Attribute(IP_OR_NULL, put=False, check=cidr), "gateway_ip": Attribute(IP_OR_NULL, check=ip),
         "enable_dhcp": _bool(True), "subnetpool_id": Attribute(UUID_OR_NULL, put=False),
+        "use_default_subnetpool": _bool(put=False), "prefixlen": Attribute(LENGTH, put=False),
         "allocation_pools": Attribute(_list_of({"start": TEXT, "end": TEXT}, ["start", "end"]), check=_each(_pool)),
         "dns_nameservers": Attribute({"type": ["array", "null"], "items": TEXT, "maxItems": 20}, check=_each(ip)),
         "host_routes": Attribute(ROUTES, check=_each(_route)),
         "ipv6_ra_mode": Attribute(_MODE, put=False), "ipv6_address_mode": Attribute(_MODE, put=False),
     }, _COMMON),
+    "subnetpool": Body("subnetpool", "subnetpools", _NAME | _PROJECT | {
+        "prefixes": Attribute({"type": "array", "items": TEXT, "minItems": 1, "maxItems": 1000}, required=True,
+                              check=_each(cidr)),
+        "min_prefixlen": Attribute(LENGTH), "max_prefixlen": Attribute(LENGTH), "default_prefixlen": Attribute(LENGTH),
+        "default_quota": Attribute({"type": ["integer", "null"], "minimum": 0, "maximum": 2**31 - 1}),
+        "shared": _bool(put=False), "is_default": _bool(),
+    }, _COMMON | {"ip_version", "address_scope_id"}),
     "port": Body("port", "ports", _NAME | _PROJECT | {
         "network_id": Attribute(UUID, put=False, required=True), "admin_state_up": _bool(True),
         "mac_address": Attribute(TEXT, check=mac), "fixed_ips": Attribute(FIXED_IPS, check=_fixed_ips),
@@ -267,8 +274,7 @@ BODIES = {
         "binding:host_id": Attribute({"type": ["string", "null"], "maxLength": 255}, column="host", default=""),
         "binding:profile": Attribute({"type": ["object", "null"]}, column="profile", default={}),
         "binding:vnic_type": Attribute({"enum": ["normal"]}, column="vnic_type", default="normal"),
-        "dns_name": Attribute(TEXT, default="", check=dns_name), "extra_dhcp_opts": Attribute(
-            {"type": ["array", "null"]}, default=[], check=_empty),
+        "dns_name": Attribute(TEXT, default="", check=dns_name), "extra_dhcp_opts": Attribute(DHCP_OPTIONS, default=[]),
     }, _COMMON | {"binding:vif_type", "binding:vif_details", "dns_assignment"}),
     "router": Body("router", "routers", _NAME | _PROJECT | _HINTS | {
         "admin_state_up": _bool(True), "external_gateway_info": Attribute(GATEWAY),

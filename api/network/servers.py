@@ -59,7 +59,8 @@ def attach_ports(
             port = _claim(session, context, item.port_id, server_id)
         else:
             port = _make(session, context, item, group_ids)
-        port.device_id, port.device_owner, port.device_tag = server_id, owner, item.tag
+        port.server_id = port.device_id = server_id
+        port.device_owner, port.device_tag = owner, item.tag
         port.hostname = hostname
         port.bump()
         ports.append(port)
@@ -73,7 +74,7 @@ def _claim(session: Session, context: Context, port_id: str, server_id: str) -> 
     port = session.get(Port, port_id)
     if port is None or (port.project_id != context.project_id and not context.is_admin):
         raise BadRequest(f"Port id {port_id} could not be found.")
-    if port.device_id and port.device_id != server_id:
+    if {port.device_id, port.server_id} - {"", None, server_id}:
         raise Conflict(f"Port {port_id} is still in use.")
     if port.router_id or port.device_owner.startswith("network:"):
         raise Conflict(f"Port {port_id} is still in use.")
@@ -131,7 +132,7 @@ def _refuse_taken(session: Session, subnets: list[Subnet], text: str) -> None:
 
 def bind_host(session: Session, server_id: str, host: str | None, by: jobs.Origin | None = None) -> None:
     """Binds the server's ports to a host, also when it moves; None unbinds them."""
-    ports = list(session.scalars(select(Port).where(Port.device_id == server_id, _of_servers())))
+    ports = list(session.scalars(select(Port).where(Port.server_id == server_id)))
     _bind(session, by or jobs.repair(), ports, host or "")
 
 
@@ -153,10 +154,6 @@ def _tell_remote(session: Session, by: jobs.Origin, ports: list[Port], host: str
     jobs.apply_filters(session, by, others, [("port", port.id) for port in ports])
 
 
-def _of_servers() -> Any:
-    return Port.device_owner.startswith(COMPUTE_OWNER)
-
-
 def detach_ports(
     session: Session, server_id: str, port_ids: Iterable[str] | None = None, by: jobs.Origin | None = None
 ) -> list[DetachedPort]:
@@ -165,7 +162,7 @@ def detach_ports(
     Returns what plan_detach() needs: keep it in the job's args (dataclasses.asdict).
     """
     by = by or jobs.repair()
-    query = select(Port).where(Port.device_id == server_id, _of_servers())
+    query = select(Port).where(Port.server_id == server_id)
     if port_ids is not None:
         query = query.where(Port.id.in_(list(port_ids)))
     ports = list(session.scalars(query))
@@ -179,7 +176,8 @@ def detach_ports(
             delete_port_rows(session, by, port)
         else:
             port.device_id = port.device_owner = port.host = port.hostname = ""
-            port.device_tag = None
+            port.server_id = port.device_tag = None
+            port.link_up = False
             move(port, "port", DOWN)
             port.bump()
     session.flush()
@@ -221,7 +219,7 @@ def server_ports(session: Session, server_ids: Iterable[str]) -> dict[str, list[
     """Server id -> its ports, for many servers at the price of a few queries. Every id asked for is a key."""
     wanted = list(dict.fromkeys(server_ids))
     found: dict[str, list[PortView]] = {id_: [] for id_ in wanted}
-    for view in _views(session, Port.device_id.in_(wanted), _of_servers()):
+    for view in _views(session, Port.server_id.in_(wanted)):
         found[view.server_id].append(view)
     return found
 
@@ -229,7 +227,7 @@ def server_ports(session: Session, server_ids: Iterable[str]) -> dict[str, list[
 def _views(session: Session, *conditions: Any) -> list[PortView]:
     rows = session.execute(
         select(Port.id, Port.network_id, Network.name, Port.mac_address, Network.mtu, Port.device_tag,
-               Port.made_by_server, Port.status, Port.device_id, Port.host, Port.project_id)
+               Port.made_by_server, Port.status, Port.server_id, Port.host, Port.project_id)
         .join(Network, Network.id == Port.network_id).where(*conditions).order_by(Port.created_at, Port.id)
     ).all()  # fmt: skip
     ids = [row.id for row in rows]
@@ -257,7 +255,7 @@ def _views(session: Session, *conditions: Any) -> list[PortView]:
         members[port_id].append((group_id, name))
     return [
         PortView(row.id, row.network_id, row.name, row.mac_address, row.mtu, f"tap{row.id[:11]}", row.device_tag,
-                 fixed[row.id], floating[row.id], members[row.id], row.made_by_server, row.status, row.device_id,
+                 fixed[row.id], floating[row.id], members[row.id], row.made_by_server, row.status, row.server_id,
                  row.host, f"brq{row.network_id[:11]}", row.project_id)
         for row in rows
     ]  # fmt: skip
@@ -283,10 +281,10 @@ def network_data(session: Session, server_id: str) -> dict[str, Any]:
 
 def _network_entry(index: int, port: PortView, ip: FixedIp, subnet: Subnet) -> dict[str, Any]:
     entry: dict[str, Any] = {"id": f"network{index}", "link": port.tap, "network_id": port.network_id}
-    if subnet.enable_dhcp and not subnet.is_automatic:
-        return entry | {"type": f"ipv{ip.version}_dhcp" if ip.version == 4 else "ipv6_dhcpv6-stateful"}
-    if subnet.is_automatic:
+    if subnet.ipv6_address_mode:
         return entry | {"type": f"ipv6_{subnet.ipv6_address_mode}"}
+    if subnet.enable_dhcp:
+        return entry | {"type": f"ipv{ip.version}_dhcp"}
     cidr = ipam.cidr_of(subnet.cidr)
     routes = [{"network": str(ipam.cidr_of(route["destination"]).network_address),
                "netmask": str(ipam.cidr_of(route["destination"]).netmask), "gateway": route["nexthop"]}
@@ -303,7 +301,8 @@ def port_at(
     session: Session, *, network_id: str | None = None, router_id: str | None = None, address: str
 ) -> PortView | None:
     """The server's port that has `address` on a network, or on a network that a router serves. `server_id` is set."""
-    conditions: list[Any] = [Port.id.in_(select(PortIp.port_id).where(PortIp.address == address)), _of_servers()]
+    conditions: list[Any] = [Port.id.in_(select(PortIp.port_id).where(PortIp.address == address)),
+                             Port.server_id.is_not(None)]  # fmt: skip
     if network_id:
         conditions.append(Port.network_id == network_id)
     elif router_id:

@@ -21,12 +21,13 @@ from api.network.servers import (
     server_ports,
     usable_networks,
 )
+from api.network.topology import auto_topology
 from api.network.types import DetachedPort, FixedIp, FloatingView, NetworkView, PortView, RequestedPort
 
 __all__ = [
-    "DetachedPort", "FixedIp", "FloatingView", "NetworkView", "PortView", "RequestedPort", "attach_ports", "bind_host",
-    "detach_locks", "detach_ports", "network_data", "origin", "plan_attach", "plan_detach", "port_at", "port_locks",
-    "server_ports", "usable_networks",
+    "DetachedPort", "FixedIp", "FloatingView", "NetworkView", "PortView", "RequestedPort", "attach_ports",
+    "auto_topology", "bind_host", "detach_locks", "detach_ports", "network_data", "origin", "plan_attach",
+    "plan_detach", "port_at", "port_locks", "server_ports", "usable_networks",
 ]  # fmt: skip
 
 

@@ -6,29 +6,37 @@ import ipaddress
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from api.http.context import Context
-from api.http.faults import NotFound
-from api.network import dhcp, faults, ipam, jobs, quotas
-from api.network.models import COMPUTE_OWNER, DHCP_OWNER, Network, Port, PortIp, Subnet
-from api.network.networks import removal_args
+from api.network import dhcp, faults, ipam, jobs, quotas, subnetpools
+from api.network.models import (
+    DHCP_OWNER,
+    FLOATING_OWNER,
+    Network,
+    Port,
+    PortIp,
+    PortSecurityGroup,
+    Subnet,
+    SubnetPool,
+    of_guests,
+)
+from api.network.networks import IPV6_MIN_MTU, removal_args
 
 MAX_POOLS = 100
 
 
 def create(session: Session, context: Context, network: Network, values: dict[str, Any]) -> Subnet:
     """A new subnet of `network`; DHCP learns of it where the network has guests."""
-    if pool := values.pop("subnetpool_id", None):
-        raise NotFound(f"Subnet pool {pool} could not be found.", kind="SubnetPoolNotFound")
-    if not values.get("cidr"):
-        raise faults.bad("BadRequest", "Bad subnets request: a subnetpool must be specified in the absence of a cidr.")
+    _take_from_pool(session, context, network, values)
     cidr = ipam.cidr_of(values["cidr"])
     if cidr.version != values["ip_version"]:
         raise faults.invalid_input(f"cidr '{cidr}' does not match the ip_version '{values['ip_version']}'")
     if cidr.prefixlen == 0:
         raise faults.invalid_input("0 is not allowed as CIDR prefix length")
     _check_modes(values, cidr)
+    if cidr.version == 6 and network.mtu < IPV6_MIN_MTU:
+        raise faults.small_mtu(network.id, network.mtu)
     if "gateway_ip" not in values:
         values["gateway_ip"] = _first_host(cidr)
     _check_gateway(values["gateway_ip"], cidr)
@@ -45,8 +53,77 @@ def create(session: Session, context: Context, network: Network, values: dict[st
     subnet = Subnet(**values)
     session.add(subnet)
     session.flush()
+    if subnet.is_automatic:
+        _give_automatic(session, context, network, subnet)
     refresh_dhcp(session, jobs.origin(context), network, subnet)
     return subnet
+
+
+def _give_automatic(session: Session, context: Context, network: Network, subnet: Subnet) -> None:
+    """The network's guests make themselves an address as soon as they hear of the prefix: their ports have it."""
+    query = select(Port).where(Port.network_id == network.id, *of_guests(), Port.device_owner != FLOATING_OWNER)
+    for port in session.scalars(query.options(selectinload(Port.fixed_ips))):
+        address = ipam.eui64(subnet, port.mac_address)
+        number = ipam.number_of(ipaddress.ip_address(address))
+        port.fixed_ips.append(PortIp(subnet_id=subnet.id, address=address, number=number,
+                                     position=len(port.fixed_ips)))  # fmt: skip
+        port.bump()
+    session.flush()
+    _tell_filters(session, context, subnet)
+
+
+def _tell_filters(session: Session, context: Context, subnet: Subnet) -> None:
+    """Hosts whose filters hold addresses of the subnet learn of their coming or going."""
+    with_address = select(PortIp.port_id).where(PortIp.subnet_id == subnet.id)
+    hosts = set(session.scalars(select(Port.host).where(Port.id.in_(with_address), Port.host != "", *of_guests())))
+    members = select(PortSecurityGroup.security_group_id).where(PortSecurityGroup.port_id.in_(with_address))
+    hosts |= jobs.hosts_of_groups(session, session.scalars(members.distinct()), remote_only=True)
+    jobs.apply_filters(session, jobs.origin(context), hosts, [("subnet", subnet.id)])
+
+
+def _take_from_pool(session: Session, context: Context, network: Network, values: dict[str, Any]) -> None:
+    """Replaces what a request says of a pool by the range that is cut from it."""
+    pool = _pool(session, context, values)
+    length = values.pop("prefixlen", None)
+    if pool is None:
+        if not values.get("cidr"):
+            message = "Bad subnets request: a subnetpool must be specified in the absence of a cidr."
+            raise faults.bad("BadRequest", message)
+        if length is not None:
+            raise faults.bad("BadRequest", "Bad subnets request: prefixlen is for subnets of a subnetpool.")
+        return
+    if pool.ip_version != values["ip_version"]:
+        raise faults.bad("BadRequest", f"Bad subnets request: Cannot allocate IPv{values['ip_version']} subnet from "
+                         f"IPv{pool.ip_version} subnet pool.")  # fmt: skip
+    if not values.get("cidr") and values.get("allocation_pools"):
+        message = "Bad subnets request: allocation_pools allowed only for specific subnet requests."
+        raise faults.bad("BadRequest", message)
+    for other in ipam.subnets_of(session, network.id):
+        if other.ip_version == pool.ip_version and other.subnetpool_id not in (None, pool.id):
+            raise faults.bad("NetworkSubnetPoolAffinityError", "Subnets hosted on the same network must be allocated "
+                             "from the same subnet pool.")  # fmt: skip
+    values["cidr"] = subnetpools.cut(session, pool, values["project_id"], values.get("cidr"), length)
+    values["subnetpool_id"] = pool.id
+
+
+def _pool(session: Session, context: Context, values: dict[str, Any]) -> SubnetPool | None:
+    wanted, by_default = values.pop("subnetpool_id", None), values.pop("use_default_subnetpool", False)
+    if wanted and by_default:
+        message = "Bad subnets request: subnetpool_id and use_default_subnetpool cannot both be specified."
+        raise faults.bad("BadRequest", message)
+    if wanted:
+        pool = session.get(SubnetPool, wanted)
+        if pool is None or not (pool.shared or pool.project_id == context.project_id or context.is_admin
+                                or pool.is_default):  # fmt: skip
+            raise faults.not_found("subnetpool", wanted)
+        return pool
+    if not by_default:
+        return None
+    pool = subnetpools.default_pool(session, values["ip_version"])
+    if pool is None:
+        raise faults.bad("BadRequest", f"Bad subnets request: No default subnetpool found for "
+                         f"IPv{values['ip_version']}.")  # fmt: skip
+    return pool
 
 
 def _first_host(cidr: ipam.Cidr) -> str:
@@ -142,7 +219,7 @@ def _whole(cidr: ipam.Cidr, gateway: str | None) -> list[dict[str, str]]:
 def refresh_dhcp(session: Session, by: jobs.Origin, network: Network, subnet: Subnet) -> None:
     """Brings DHCP in step with the network's subnets, where the network has guests or has DHCP already."""
     guests = select(Port.id).where(Port.network_id == network.id, Port.host != "",
-                                   Port.device_owner.startswith(COMPUTE_OWNER)).limit(1)  # fmt: skip
+                                   *of_guests()).limit(1)  # fmt: skip
     host = network.dhcp_host
     if host is None and session.scalar(guests) is None:
         return
@@ -207,6 +284,8 @@ def remove(session: Session, context: Context, subnet: Subnet) -> None:
     ids = list(session.scalars(taken.limit(2000)))
     if ids and not (subnet.is_automatic and not _router_on(session, subnet)):
         raise faults.subnet_in_use(subnet.id, "One or more ports have an IP allocation from this subnet")
+    if subnet.is_automatic:
+        _tell_filters(session, context, subnet)
     for ip in session.scalars(select(PortIp).where(PortIp.subnet_id == subnet.id)):
         session.delete(ip)
     network, by = session.get_one(Network, subnet.network_id), jobs.origin(context)

@@ -27,6 +27,7 @@ from api.network.models import (
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
+    SubnetPool,
     Tag,
 )
 from api.network.plan import host_name
@@ -141,7 +142,17 @@ def subnet(row: Subnet, more: Extras) -> View:
         "name": row.name, "network_id": row.network_id, "ip_version": row.ip_version, "cidr": row.cidr,
         "gateway_ip": row.gateway_ip, "enable_dhcp": row.enable_dhcp, "allocation_pools": row.allocation_pools,
         "dns_nameservers": row.dns_nameservers, "host_routes": row.host_routes, "ipv6_ra_mode": row.ipv6_ra_mode,
-        "ipv6_address_mode": row.ipv6_address_mode, "subnetpool_id": None,
+        "ipv6_address_mode": row.ipv6_address_mode, "subnetpool_id": row.subnetpool_id,
+    }  # fmt: skip
+
+
+def subnetpool(row: SubnetPool, more: Extras) -> View:
+    """A subnet pool."""
+    return _standard(row, more) | {
+        "name": row.name, "prefixes": row.prefixes, "ip_version": row.ip_version, "min_prefixlen": row.min_prefixlen,
+        "max_prefixlen": row.max_prefixlen, "default_prefixlen": row.default_prefixlen,
+        "default_quota": row.default_quota, "shared": row.shared, "is_default": row.is_default,
+        "address_scope_id": None,
     }  # fmt: skip
 
 
@@ -156,7 +167,7 @@ def port(row: Port, more: Extras) -> View:
         "fixed_ips": [{"subnet_id": subnet_id, "ip_address": address} for subnet_id, address in fixed_ips],
         "security_groups": more.groups.get(row.id, []),
         "allowed_address_pairs": row.allowed_address_pairs, "port_security_enabled": row.port_security_enabled,
-        "binding:vnic_type": row.vnic_type, "extra_dhcp_opts": [], "dns_name": row.dns_name,
+        "binding:vnic_type": row.vnic_type, "extra_dhcp_opts": row.extra_dhcp_opts, "dns_name": row.dns_name,
         "dns_assignment": [{"hostname": name, "ip_address": address, "fqdn": f"{name}.{domain}"}
                            for name, address in names],
     }  # fmt: skip

@@ -158,7 +158,6 @@ stale_ids:
   elements: str
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.stratiform.cloud.plugins.module_utils.host_state import Generations
 from ansible_collections.stratiform.cloud.plugins.module_utils.network import bridges
 from ansible_collections.stratiform.cloud.plugins.module_utils.network.call import Call
@@ -204,7 +203,7 @@ ARGUMENTS = {
 class BridgeCall(Call):
     """Carries out one call."""
 
-    def run(self, netlink: Netlink) -> Generations:
+    def run(self, host: Netlink) -> Generations:
         """Present networks, then ports, then absent networks, then what is not listed."""
         parameters = self.module.params
         with self.generations() as generations:
@@ -219,17 +218,17 @@ class BridgeCall(Call):
                 plan for plan in self.plans(bridges.PortPlan, parameters["ports"]) if not generations.refuses(plan.id)
             ]
             generations.save()
-            netlink.preload([name for plan in networks for name in plan.link_names()] + [plan.tap for plan in ports])
+            host.preload([name for plan in networks for name in plan.link_names()] + [plan.tap for plan in ports])
             for network in networks:
                 if network.present:
-                    self._network(netlink, network)
+                    self._network(host, network)
             for port in ports:
-                self._port(netlink, port)
+                self._port(host, port)
             for network in networks:
                 if not network.present:
-                    self._network(netlink, network)
+                    self._network(host, network)
             if parameters["purge"] and not self.outcome.failures:
-                self._purge(netlink, networks, ports)
+                self._purge(host, networks, ports)
         return generations
 
     def _network(self, netlink: Netlink, plan: bridges.NetworkPlan) -> None:
@@ -286,11 +285,7 @@ class BridgeCall(Call):
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    call = BridgeCall(module, "network_bridge")
-    with Netlink() as netlink:
-        generations = call.run(netlink)
-    call.finish(generations)
+    BridgeCall.main("network_bridge", ARGUMENTS)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: network_dhcp
-short_description: DHCP, DNS and a metadata listener for networks
+short_description: DHCP, DHCPv6, DNS and a metadata listener for networks
 description:
   - Keeps a namespace C(qdhcp-<network id>) for each network, with an interface on the network's bridge, and in it a
     dnsmasq that answers the listed hosts and no others.
@@ -71,7 +71,7 @@ options:
             type: str
             required: true
           ip_version:
-            description: The IP version. DHCP is for version 4 only.
+            description: The IP version.
             type: int
             choices: [4, 6]
             default: 4
@@ -98,9 +98,20 @@ options:
                 type: str
                 required: true
           enable_dhcp:
-            description: Whether the subnet's guests get their addresses by DHCP.
+            description: Whether the subnet is served.
             type: bool
             default: true
+          ipv6_mode:
+            description:
+              - How an IPv6 subnet's guests get what they need. V(dhcpv6-stateful) gives out addresses,
+                V(dhcpv6-stateless) name servers and domain, V(slaac) nothing. When empty, DHCPv6 is left to others.
+              - Subnets wider than /64 have no DHCPv6.
+            type: str
+            choices: [slaac, dhcpv6-stateful, dhcpv6-stateless]
+          advertise:
+            description: Whether this host advertises the IPv6 prefix, for a /64 without router of ours.
+            type: bool
+            default: false
       hosts:
         description: The guests' addresses. They are the whole truth for the network.
         type: list
@@ -125,6 +136,25 @@ options:
             description: The address.
             type: str
             required: true
+          options:
+            description: DHCP options of this guest alone. They go before those of the subnet.
+            type: list
+            elements: dict
+            default: []
+            suboptions:
+              opt_name:
+                description: Name or number of the option, as C(dnsmasq --help dhcp) lists them.
+                type: str
+                required: true
+              opt_value:
+                description: The value as dnsmasq takes it.
+                type: str
+                required: true
+              ip_version:
+                description: Whether it is an option of DHCP or of DHCPv6.
+                type: int
+                choices: [4, 6]
+                default: 4
       upstream_dns:
         description:
           - Name servers that dnsmasq asks about other names. Without them it knows the network's names only.
@@ -206,11 +236,10 @@ stale_ids:
 
 import contextlib
 import os
+from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.stratiform.cloud.plugins.module_utils.host_state import Generations
 from ansible_collections.stratiform.cloud.plugins.module_utils.network import dhcp, dnsmasq, names, namespaces
-from ansible_collections.stratiform.cloud.plugins.module_utils.network.call import Call
+from ansible_collections.stratiform.cloud.plugins.module_utils.network.call import NamespacesCall
 from ansible_collections.stratiform.cloud.plugins.module_utils.network.netlink import Netlink
 
 STATE = {"type": "str", "choices": ["present", "absent"], "default": "present"}
@@ -228,6 +257,13 @@ SUBNET = {
     "dns_nameservers": {"type": "list", "elements": "str", "default": []},
     "host_routes": {"type": "list", "elements": "dict", "default": [], "options": ROUTE},
     "enable_dhcp": {"type": "bool", "default": True},
+    "ipv6_mode": {"type": "str", "choices": ["slaac", "dhcpv6-stateful", "dhcpv6-stateless"]},
+    "advertise": {"type": "bool", "default": False},
+}
+OPTION = {
+    "opt_name": {"type": "str", "required": True},
+    "opt_value": {"type": "str", "required": True},
+    "ip_version": {"type": "int", "choices": [4, 6], "default": 4},
 }
 HOST = {
     "port_id": {"type": "str"},
@@ -235,6 +271,7 @@ HOST = {
     "hostname": {"type": "str"},
     "subnet_id": {"type": "str", "required": True},
     "ip": {"type": "str", "required": True},
+    "options": {"type": "list", "elements": "dict", "default": [], "options": OPTION},
 }
 NETWORK = {
     "id": {"type": "str", "required": True},
@@ -255,60 +292,39 @@ ARGUMENTS = {
 }
 
 
-class DhcpCall(Call):
+class DhcpCall(NamespacesCall[dhcp.DhcpPlan]):
     """Carries out one call."""
 
-    def run(self, host: Netlink) -> Generations:
-        """The listed networks, then what is not listed."""
-        parameters = self.module.params
-        with self.generations() as generations:
-            if parameters["purge"] and generations.refuses():
-                return generations
-            plans = [
-                plan for plan in self.plans(dhcp.DhcpPlan, parameters["networks"]) if not generations.refuses(plan.id)
-            ]
-            generations.save()
-            for plan in plans:
-                with self.item(plan.id):
-                    self._network(host, plan)
-            if parameters["purge"] and not self.outcome.failures:
-                self._purge(host, {plan.id for plan in plans if plan.present})
-        return generations
+    objects = "networks"
+    kind = "DHCP of network"
 
-    def _network(self, host: Netlink, plan: dhcp.DhcpPlan) -> None:
-        with contextlib.ExitStack() as stack:
-            inside = stack.enter_context(Netlink(plan.namespace)) if namespaces.exists(plan.namespace) else None
-            before, after = dhcp.observe(host, inside, plan), plan.desired()
-            changed = self.outcome.change(f"DHCP of network {plan.id}", before, after)
-            if not self.check_mode:
-                if after is None:
-                    if changed:
-                        dhcp.remove(host, plan.id, plan.namespace, getattr(plan, "tap", None))
-                else:
-                    if inside is None:
-                        namespaces.create(plan.namespace)
-                        inside = stack.enter_context(Netlink(plan.namespace))
-                    dhcp.apply(host, inside, plan, before, after)
-        self.outcome.record(plan.id, namespace=plan.namespace, present=plan.present)
+    def plan(self, arguments: dict[str, Any]) -> dhcp.DhcpPlan:
+        return dhcp.DhcpPlan(arguments)
 
-    def _purge(self, host: Netlink, listed: set[str]) -> None:
-        found = {match[1] for name in namespaces.names() if (match := names.DHCP_NAMESPACE_PATTERN.fullmatch(name))}
+    def observe(self, host: Netlink, inside: Netlink | None, plan: dhcp.DhcpPlan) -> dict[str, Any] | None:
+        return dhcp.observe(host, inside, plan)
+
+    def desired(self, plan: dhcp.DhcpPlan) -> dict[str, Any] | None:
+        return plan.desired()
+
+    def apply(
+        self, host: Netlink, inside: Netlink, plan: dhcp.DhcpPlan, before: dict[str, Any] | None, after: dict[str, Any]
+    ) -> None:
+        dhcp.apply(host, inside, plan, before, after)
+
+    def remove(self, host: Netlink, object_id: str, plan: dhcp.DhcpPlan | None) -> None:
+        dhcp.remove(host, object_id, f"qdhcp-{object_id}", plan.tap if plan else None)
+
+    def found(self) -> set[str]:
+        ids = {match[1] for name in namespaces.names() if (match := names.DHCP_NAMESPACE_PATTERN.fullmatch(name))}
         with contextlib.suppress(FileNotFoundError):
-            found |= set(os.listdir(dnsmasq.DHCP_DIR))
-        for network_id in sorted(found - listed):
-            with self.item(network_id):
-                self.outcome.change(f"leftover DHCP of network {network_id}", {"namespace": True}, None)
-                if not self.check_mode:
-                    dhcp.remove(host, network_id, f"qdhcp-{network_id}", None)
+            ids |= set(os.listdir(dnsmasq.DHCP_DIR))
+        return ids
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    call = DhcpCall(module, "network_dhcp")
-    with Netlink() as host:
-        generations = call.run(host)
-    call.finish(generations)
+    DhcpCall.main("network_dhcp", ARGUMENTS)
 
 
 if __name__ == "__main__":

@@ -32,25 +32,48 @@ options:
         type: list
         elements: dict
         default: []
-        suboptions: &interface
-          port_id:
-            description: The interface's port.
-            type: str
-            required: true
-          mac:
-            description: The interface's MAC address.
-            type: str
-            required: true
-          mtu:
-            description: The network's MTU in bytes.
-            type: int
-            default: 1500
-          bridge:
-            description: The network's bridge on this host.
-            type: str
-            required: true
-          addresses:
-            description: The interface's addresses with prefix length.
+        suboptions:
+          <<: &interface
+            port_id:
+              description: The interface's port.
+              type: str
+              required: true
+            mac:
+              description: The interface's MAC address.
+              type: str
+              required: true
+            mtu:
+              description: The network's MTU in bytes.
+              type: int
+              default: 1500
+            bridge:
+              description: The network's bridge on this host.
+              type: str
+              required: true
+            addresses:
+              description: The interface's addresses with prefix length.
+              type: list
+              elements: str
+              default: []
+          advertised:
+            description: IPv6 prefixes that router advertisements announce to the network's guests.
+            type: list
+            elements: dict
+            default: []
+            suboptions:
+              cidr:
+                description: The prefix.
+                type: str
+                required: true
+              mode:
+                description:
+                  - V(slaac) and V(dhcpv6-stateless) let guests make their addresses themselves, V(dhcpv6-stateful) has
+                    them ask DHCPv6 for one. V(dhcpv6-stateless) has them ask for the rest.
+                type: str
+                choices: [slaac, dhcpv6-stateful, dhcpv6-stateless]
+                required: true
+          dns_nameservers:
+            description: IPv6 name servers to announce with the prefixes.
             type: list
             elements: str
             default: []
@@ -175,11 +198,10 @@ stale_ids:
 
 import contextlib
 import os
+from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.stratiform.cloud.plugins.module_utils.host_state import Generations
 from ansible_collections.stratiform.cloud.plugins.module_utils.network import names, namespaces, router
-from ansible_collections.stratiform.cloud.plugins.module_utils.network.call import Call
+from ansible_collections.stratiform.cloud.plugins.module_utils.network.call import NamespacesCall
 from ansible_collections.stratiform.cloud.plugins.module_utils.network.netlink import Netlink
 
 INTERFACE = {
@@ -200,9 +222,18 @@ FLOATING_IP = {
     "fixed_ip": {"type": "str", "required": True},
 }
 ROUTE = {"destination": {"type": "str", "required": True}, "nexthop": {"type": "str", "required": True}}
+PREFIX = {
+    "cidr": {"type": "str", "required": True},
+    "mode": {"type": "str", "choices": ["slaac", "dhcpv6-stateful", "dhcpv6-stateless"], "required": True},
+}
+INSIDE = {
+    **INTERFACE,
+    "advertised": {"type": "list", "elements": "dict", "default": [], "options": PREFIX},
+    "dns_nameservers": {"type": "list", "elements": "str", "default": []},
+}
 ROUTER = {
     "id": {"type": "str", "required": True},
-    "interfaces": {"type": "list", "elements": "dict", "default": [], "options": INTERFACE},
+    "interfaces": {"type": "list", "elements": "dict", "default": [], "options": INSIDE},
     "gateway": {"type": "dict", "options": GATEWAY},
     "floating_ips": {"type": "list", "elements": "dict", "default": [], "options": FLOATING_IP},
     "routes": {"type": "list", "elements": "dict", "default": [], "options": ROUTE},
@@ -216,61 +247,44 @@ ARGUMENTS = {
 }
 
 
-class RouterCall(Call):
+class RouterCall(NamespacesCall[router.RouterPlan]):
     """Carries out one call."""
 
-    def run(self, host: Netlink) -> Generations:
-        """The listed routers, absent ones first because they may hold addresses of others; then what is not listed."""
-        parameters = self.module.params
-        with self.generations() as generations:
-            if parameters["purge"] and generations.refuses():
-                return generations
-            plans = [
-                plan
-                for plan in self.plans(router.RouterPlan, parameters["routers"])
-                if not generations.refuses(plan.id)
-            ]
-            generations.save()
-            for plan in sorted(plans, key=lambda plan: plan.present):
-                with self.item(plan.id):
-                    self._router(host, plan)
-            if parameters["purge"] and not self.outcome.failures:
-                self._purge(host, {plan.id for plan in plans if plan.present})
-        return generations
+    objects = "routers"
+    kind = "router"
 
-    def _router(self, host: Netlink, plan: router.RouterPlan) -> None:
-        with contextlib.ExitStack() as stack:
-            inside = stack.enter_context(Netlink(plan.namespace)) if namespaces.exists(plan.namespace) else None
-            before, after = router.observe(host, inside, plan), plan.desired(remember=not self.check_mode)
-            changed = self.outcome.change(f"router {plan.id}", before, after)
-            if not self.check_mode:
-                if after is not None:
-                    if inside is None:
-                        namespaces.create(plan.namespace)
-                        inside = stack.enter_context(Netlink(plan.namespace))
-                    router.apply(host, inside, plan, before or {}, after)
-                elif changed:
-                    router.remove(host, plan.id)
-        self.outcome.record(plan.id, namespace=plan.namespace, present=plan.present)
+    def plan(self, arguments: dict[str, Any]) -> router.RouterPlan:
+        return router.RouterPlan(arguments)
 
-    def _purge(self, host: Netlink, listed: set[str]) -> None:
-        found = {match[1] for name in namespaces.names() if (match := names.ROUTER_NAMESPACE_PATTERN.fullmatch(name))}
+    def observe(self, host: Netlink, inside: Netlink | None, plan: router.RouterPlan) -> dict[str, Any] | None:
+        return router.observe(host, inside, plan)
+
+    def desired(self, plan: router.RouterPlan) -> dict[str, Any] | None:
+        return plan.desired(remember=not self.check_mode)
+
+    def apply(
+        self,
+        host: Netlink,
+        inside: Netlink,
+        plan: router.RouterPlan,
+        before: dict[str, Any] | None,
+        after: dict[str, Any],
+    ) -> None:
+        router.apply(host, inside, plan, before or {}, after)
+
+    def remove(self, host: Netlink, object_id: str, plan: router.RouterPlan | None) -> None:
+        router.remove(host, object_id)
+
+    def found(self) -> set[str]:
+        ids = {match[1] for name in namespaces.names() if (match := names.ROUTER_NAMESPACE_PATTERN.fullmatch(name))}
         with contextlib.suppress(FileNotFoundError):
-            found |= {name.partition(".")[0] for name in os.listdir(router.ROUTERS_DIR)}
-        for router_id in sorted(found - listed):
-            with self.item(router_id):
-                self.outcome.change(f"leftover router {router_id}", {"namespace": True}, None)
-                if not self.check_mode:
-                    router.remove(host, router_id)
+            ids |= {name.partition(".")[0] for name in os.listdir(router.ROUTERS_DIR)}
+        return ids
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    call = RouterCall(module, "network_router")
-    with Netlink() as host:
-        generations = call.run(host)
-    call.finish(generations)
+    RouterCall.main("network_router", ARGUMENTS)
 
 
 if __name__ == "__main__":

@@ -162,7 +162,6 @@ stale_ids:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.stratiform.cloud.plugins.module_utils.host_state import (
     NETWORK_DIR,
     Generations,
@@ -177,6 +176,7 @@ from ansible_collections.stratiform.cloud.plugins.module_utils.network import (
     port_filter,
 )
 from ansible_collections.stratiform.cloud.plugins.module_utils.network.call import Call
+from ansible_collections.stratiform.cloud.plugins.module_utils.network.netlink import Netlink
 
 RULE = {
     "direction": {"type": "str", "choices": ["ingress", "egress"], "required": True},
@@ -216,9 +216,11 @@ SWITCHES = ("net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6
 class FilterCall(Call):
     """Carries out one call."""
 
-    def run(self) -> Generations:
+    def run(self, host: Netlink) -> Generations:
         """Compare the kernel's filter with the desired one, replace it when it differs, and cut what it forbids."""
         parameters = self.module.params
+        if not parameters["purge"]:
+            self.module.fail_json(msg="The filter can only be stated whole: list all ports of the host.")
         wanted = parameters["state"] == "present"
         sets: dict[str, list[str]] = parameters["address_sets"] if wanted else {}
         arguments = parameters["ports"] if wanted else []
@@ -290,11 +292,7 @@ def no_longer_allowed(before: dict[str, Any], after: dict[str, Any]) -> list[tup
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    if not module.params["purge"]:
-        module.fail_json(msg="The filter can only be stated whole: list all ports of the host, with purge: true.")
-    call = FilterCall(module, "security_group")
-    call.finish(call.run())
+    FilterCall.main("security_group", ARGUMENTS)
 
 
 if __name__ == "__main__":

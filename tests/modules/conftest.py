@@ -31,6 +31,7 @@ PROGRAMS = {
     "ping": "iputils-ping",
     "qemu-img": "qemu-utils",
     "qemu-system-x86_64": "qemu-system-x86",
+    "radvd": "radvd",
     "sysctl": "procps",
     "virsh": "libvirt-clients",
 }

@@ -19,7 +19,7 @@ LINK = re.compile(r"(tap|brq|qr-|qg-|ns-)[0-9a-f]{8}-[0-9a-f]{2}|vxlan-[0-9]+")
 NAMESPACE = re.compile(r"(qdhcp|qrouter)-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TABLES = (("bridge", "stratiform"), ("inet", "stratiform"), ("ip", "stratiform_provider"))
 # Programs that outlive their starter; one of ours has our folder in its arguments.
-DETACHED = ("dnsmasq", "qemu-system-x86_64")
+DETACHED = ("dnsmasq", "qemu-system-x86_64", "radvd")
 
 
 def run(*command: str) -> tuple[int, str]:

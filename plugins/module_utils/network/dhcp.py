@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import re
 from typing import Any
 
 from ansible_collections.stratiform.cloud.plugins.module_utils.host_state import (
@@ -13,10 +14,13 @@ from ansible_collections.stratiform.cloud.plugins.module_utils.host_state import
     remove_file,
     write_file,
 )
-from ansible_collections.stratiform.cloud.plugins.module_utils.network import dnsmasq, names, namespaces, veth
+from ansible_collections.stratiform.cloud.plugins.module_utils.network import dnsmasq, leases, names, namespaces, veth
 from ansible_collections.stratiform.cloud.plugins.module_utils.network.netlink import Netlink
 
 _DEFAULT = "0.0.0.0/0"
+_IPV6_LENGTH = 64
+_OPTION_NAME = re.compile(r"[a-zA-Z0-9+-]{1,64}")
+_OPTION_VALUE = re.compile(r"[\x20-\x7e]{1,255}")
 
 
 class DhcpPlan:
@@ -27,17 +31,19 @@ class DhcpPlan:
         self.present = arguments["state"] == "present"
         self.namespace = f"qdhcp-{self.id}"
         self.listener_path = f"{LISTENERS_DIR}/{self.id}.json"
+        self.tap: str | None = None
         port = arguments["port"]
         if port is None:
             if self.present:
                 raise names.Unusable("A present network needs its DHCP port.")
             return
         port_id = names.uuid(port["id"])
-        self.inner, self.tap = f"ns-{port_id[:11]}", names.tap_name(port_id)
+        self.inner, tap = f"ns-{port_id[:11]}", names.tap_name(port_id)
+        self.tap = tap
         if not self.present:
             return
         addresses = [names.interface_address(address) for address in port["addresses"]]
-        self.own_addresses = [address.partition("/")[0] for address in addresses if not names.is_ipv6(address)]
+        self.own_addresses = [address.partition("/")[0] for address in addresses]
         self.metadata: bool = arguments["metadata"]
         if self.metadata:
             addresses.append(f"{names.METADATA_ADDRESS}/32")
@@ -46,15 +52,28 @@ class DhcpPlan:
         self.upstream_dns = [names.address(server) for server in arguments["upstream_dns"]]
         self.interface = veth.Interface(
             self.inner,
-            self.tap,
+            tap,
             names.device(arguments["bridge"] or ""),
             names.mac(port["mac"]),
             self.mtu,
             tuple(addresses),
         )
         self.subnets = [_subnet(subnet) for subnet in arguments["subnets"] if subnet["enable_dhcp"]]
-        self.gateway = next((subnet["gateway_ip"] for subnet in self.subnets if subnet["gateway_ip"]), None)
+        gateways = (subnet["gateway_ip"] for subnet in self.subnets if not names.is_ipv6(subnet["cidr"]))
+        self.gateway = next((gateway for gateway in gateways if gateway), None)
         self.hosts = sorted((_host(host) for host in arguments["hosts"]), key=lambda host: (host["ip"], host["mac"]))
+
+    def leases(self, host: dict[str, Any]) -> bool:
+        """Whether a host's address is given out by DHCP here."""
+        subnet = next((subnet for subnet in self.subnets if subnet["id"] == host["subnet_id"]), None)
+        return subnet is not None and (not names.is_ipv6(subnet["cidr"]) or subnet["ipv6_mode"] == "dhcpv6-stateful")
+
+    def server_of(self, address: str) -> str | None:
+        """The own address in the subnet of a guest's."""
+        for cidr in (ipaddress.ip_network(subnet["cidr"]) for subnet in self.subnets):
+            if ipaddress.ip_address(address) in cidr:
+                return next((own for own in self.own_addresses if ipaddress.ip_address(own) in cidr), None)
+        return None
 
     def files(self) -> dict[str, str]:
         """dnsmasq's files."""
@@ -78,11 +97,14 @@ class DhcpPlan:
 
 def _subnet(arguments: dict[str, Any]) -> dict[str, Any]:
     cidr = names.network(arguments["cidr"])
-    if names.is_ipv6(cidr):
-        raise names.Unusable(f"DHCP for the IPv6 subnet {cidr} is not supported: state it with enable_dhcp: false.")
+    # dnsmasq serves no IPv6 range wider than /64, and advertises none that is narrower.
+    length = ipaddress.ip_network(cidr).prefixlen
+    is_served = not names.is_ipv6(cidr) or length >= _IPV6_LENGTH
     return {
         "id": names.uuid(arguments["id"]),
         "cidr": cidr,
+        "ipv6_mode": arguments["ipv6_mode"] if is_served else None,
+        "advertise": arguments["advertise"] and names.is_ipv6(cidr) and length == _IPV6_LENGTH,
         "gateway_ip": names.address(arguments["gateway_ip"]) if arguments["gateway_ip"] else None,
         "dns_nameservers": [names.address(server) for server in arguments["dns_nameservers"]],
         "host_routes": [
@@ -98,17 +120,27 @@ def _host(arguments: dict[str, Any]) -> dict[str, Any]:
         "hostname": names.host_label(arguments["hostname"]) if arguments["hostname"] else "",
         "subnet_id": names.uuid(arguments["subnet_id"]),
         "ip": names.address(arguments["ip"]),
+        "options": [_option(option) for option in arguments["options"]],
     }
+
+
+def _option(arguments: dict[str, Any]) -> str:
+    """A port's own DHCP option as dnsmasq writes it."""
+    name, value = arguments["opt_name"], arguments["opt_value"]
+    if not _OPTION_NAME.fullmatch(name) or not _OPTION_VALUE.fullmatch(value):
+        raise names.Unusable(f"The DHCP option {name!r} is not one that can be set.")
+    family = "option6:" if arguments["ip_version"] == 6 else "" if name.isdecimal() else "option:"
+    return f"{family}{name},{value}"
 
 
 def observe(host: Netlink, inside: Netlink | None, plan: DhcpPlan) -> dict[str, Any] | None:
     """What is there of a network's DHCP; None when nothing is. ``inside`` is None when there is no namespace."""
-    interface = veth.observe(host, inside, plan.inner, plan.tap) if plan.present else None
+    interface = veth.observe(host, inside, plan.inner, plan.interface.tap) if plan.present else None
     process = dnsmasq.observe(plan.id, _identity(inside, plan.inner) if plan.present else "")
     listener = read_file(plan.listener_path)
     has_namespace = namespaces.exists(plan.namespace)
     if not plan.present:
-        leftover = hasattr(plan, "tap") and host.link(plan.tap) is not None
+        leftover = plan.tap is not None and host.link(plan.tap) is not None
         something = has_namespace or process or listener or leftover
         return {"namespace": has_namespace, "dnsmasq": process, "listener": listener} if something else None
     if not (has_namespace or process or listener or interface):
@@ -146,7 +178,7 @@ def apply(host: Netlink, inside: Netlink, plan: DhcpPlan, before: dict[str, Any]
     else:
         if before["dnsmasq"] != after["dnsmasq"] or before["interface"] is None:
             dnsmasq.apply(plan.id, plan.namespace, _identity(inside, plan.inner), after["dnsmasq"]["files"])
-        _release_orphans(plan, after["dnsmasq"]["files"])
+        _release_orphans(plan)
     if after["listener"] is None:
         remove_file(plan.listener_path)
     elif before["listener"] != after["listener"]:
@@ -165,20 +197,12 @@ def _apply_default_route(inside: Netlink, plan: DhcpPlan) -> None:
         inside.add_route(_DEFAULT, plan.gateway, plan.inner)
 
 
-def _release_orphans(plan: DhcpPlan, files: dict[str, str]) -> None:
-    for mac, address, client_id in dnsmasq.orphaned_leases(plan.id, files):
-        server = next(
-            (
-                own
-                for own in plan.own_addresses
-                for subnet in plan.subnets
-                if ipaddress.ip_address(own) in ipaddress.ip_network(subnet["cidr"])
-                and ipaddress.ip_address(address) in ipaddress.ip_network(subnet["cidr"])
-            ),
-            None,
-        )
-        if server:
-            dnsmasq.release(plan.namespace, plan.inner, server, mac, address, client_id)
+def _release_orphans(plan: DhcpPlan) -> None:
+    """Leases whose host is gone would keep their addresses from the next."""
+    folder = dnsmasq.folder_of(plan.id)
+    servers = {address: own for address in leases.leased(folder) if (own := plan.server_of(address))}
+    granted = {host["ip"]: host["mac"] for host in plan.hosts if plan.leases(host)}
+    leases.release_orphans(folder, plan.namespace, plan.inner, servers, granted)
 
 
 def remove(host: Netlink, network_id: str, namespace: str, tap: str | None) -> None:

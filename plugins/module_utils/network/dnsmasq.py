@@ -6,11 +6,8 @@ import contextlib
 import glob
 import ipaddress
 import os
-import select
 import shutil
 import signal
-import socket
-import struct
 from typing import Any
 
 from ansible_collections.stratiform.cloud.plugins.module_utils.command import CommandError, CommandRunner, joined
@@ -20,14 +17,14 @@ from ansible_collections.stratiform.cloud.plugins.module_utils.host_state import
     read_file,
     write_file,
 )
-from ansible_collections.stratiform.cloud.plugins.module_utils.network import names, namespaces
+from ansible_collections.stratiform.cloud.plugins.module_utils.network import daemons, names, namespaces
 
 DHCP_DIR = f"{NETWORK_DIR}/dhcp"
 LEASE_S = 86400
+_ADVERTISED_EVERY_S = 60
 # dnsmasq re-reads these on SIGHUP; a changed configuration needs a new process.
 _RELOADED = ("hosts", "names", "options")
 _DNSMASQ = CommandRunner("dnsmasq", {"conf_file": joined("--conf-file=")}, package="dnsmasq-base")
-_STOP_S = 5
 _METADATA_ROUTE = f"{names.METADATA_ADDRESS}/32"
 
 
@@ -60,17 +57,20 @@ def render(plan: Any) -> dict[str, str]:
     ]
     if plan.domain:
         conf += [f"domain={plan.domain}", f"local=/{plan.domain}/"]
-    for subnet in plan.subnets:
-        network = ipaddress.IPv4Network(subnet["cidr"])
-        conf.append(f"dhcp-range=set:{tags[subnet['id']]},{network.network_address},static,{network.netmask},{LEASE_S}")
+    conf += _ranges(plan, tags)
     options = [f"option:mtu,{plan.mtu}"]
     for subnet in plan.subnets:
-        options += _options(plan, subnet, tags[subnet["id"]])
+        make = _options6 if names.is_ipv6(subnet["cidr"]) else _options
+        options += make(plan, subnet, tags[subnet["id"]])
     hosts, host_names = [], []
     for host in plan.hosts:
-        if host["subnet_id"] in tags:
+        tag = f"port-{host['mac'].replace(':', '')}"
+        if plan.leases(host):
+            address = f"[{host['ip']}]" if names.is_ipv6(host["ip"]) else host["ip"]
+            own = f",set:{tag}" if host["options"] else ""
             name = f",{host['hostname']}" if host["hostname"] else ""
-            hosts.append(f"{host['mac']},id:*,{host['ip']}{name},{LEASE_S}")
+            hosts.append(f"{host['mac']},id:*{own},{address}{name},{LEASE_S}")
+            options += [line for line in (f"tag:{tag},{option}" for option in host["options"]) if line not in options]
         if host["hostname"]:
             full = [f"{host['hostname']}.{plan.domain}"] if plan.domain else []
             host_names.append(" ".join([host["ip"], *full, host["hostname"]]))
@@ -82,9 +82,37 @@ def render(plan: Any) -> dict[str, str]:
     }
 
 
+def _ranges(plan: Any, tags: dict[str, str]) -> list[str]:
+    """Which subnets are served. Advertisements from here name no router (lifetime 0): there is none."""
+    lines = []
+    for subnet in plan.subnets:
+        network, tag = ipaddress.ip_network(subnet["cidr"]), tags[subnet["id"]]
+        if network.version == 4:
+            lines.append(f"dhcp-range=set:{tag},{network.network_address},static,{network.netmask},{LEASE_S}")
+            continue
+        how = {"slaac": "ra-only", "dhcpv6-stateless": "ra-stateless"}.get(subnet["ipv6_mode"], "static")
+        if not subnet["advertise"]:
+            if subnet["ipv6_mode"] in (None, "slaac"):
+                continue
+            how = "static"
+        lines.append(f"dhcp-range=set:{tag},{network.network_address},{how},{network.prefixlen},{LEASE_S}")
+    if any(subnet["advertise"] for subnet in plan.subnets):
+        lines += ["enable-ra", f"ra-param={plan.inner},mtu:{plan.mtu},{_ADVERTISED_EVERY_S},0"]
+    return lines
+
+
+def _options6(plan: Any, subnet: dict[str, Any], tag: str) -> list[str]:
+    """A subnet's DHCPv6 options 23 and 24 (RFC 3646)."""
+    network = ipaddress.ip_network(subnet["cidr"])
+    own = [address for address in plan.own_addresses if ipaddress.ip_address(address) in network]
+    servers = "".join(f",[{server}]" for server in subnet["dns_nameservers"] or own)
+    lines = [f"tag:{tag},option6:dns-server{servers}"] if servers else []
+    return [*lines, f"tag:{tag},option6:domain-search,{plan.domain}"] if plan.domain else lines
+
+
 def _options(plan: Any, subnet: dict[str, Any], tag: str) -> list[str]:
     """A subnet's DHCP options 3, 6, 15, 121 and, for Windows guests, 249 (RFC 2132, RFC 3442)."""
-    network = ipaddress.IPv4Network(subnet["cidr"])
+    network = ipaddress.ip_network(subnet["cidr"])
     own = [address for address in plan.own_addresses if ipaddress.ip_address(address) in network]
     lines = []
     servers = subnet["dns_nameservers"] or own
@@ -113,35 +141,11 @@ def _conf_path(network_id: str, conf: str, interface_identity: str) -> str:
     return f"{folder_of(network_id)}/dnsmasq-{fingerprint(conf + interface_identity)}.conf"
 
 
-def _read_pid(path: str) -> int | None:
-    text = (read_file(path) or "").strip()
-    return int(text) if text.isdecimal() else None
-
-
 def running(network_id: str) -> tuple[int, str] | None:
-    """The process id and the configuration path of a network's dnsmasq, None when it does not run.
-
-    Looked up by command line when the pid file is gone or lies, so that no second one is started beside it.
-    """
-    prefix = f"--conf-file={folder_of(network_id)}/"
-    known = _read_pid(f"{folder_of(network_id)}/pid")
-    if known is not None and (found := _conf_of(known, prefix)):
-        return known, found
-    for entry in os.scandir("/proc"):
-        if entry.name.isdecimal() and (found := _conf_of(int(entry.name), prefix)):
-            return int(entry.name), found
-    return None
-
-
-def _conf_of(pid: int, prefix: str) -> str | None:
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            words = file.read().decode(errors="replace").split("\0")
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    if not os.path.basename(words[0]).startswith("dnsmasq"):
-        return None
-    return next((word.partition("=")[2] for word in words if word.startswith(prefix)), None)
+    """The process id and the configuration path of a network's dnsmasq, None when it does not run."""
+    folder = folder_of(network_id)
+    found = daemons.running("dnsmasq", f"{folder}/pid", f"--conf-file={folder}/")
+    return (found[0], found[1].partition("=")[2]) if found else None
 
 
 def _loaded_mark(files: dict[str, str], pid: int) -> str:
@@ -182,7 +186,7 @@ def apply(network_id: str, namespace: str, interface_identity: str, files: dict[
         write_file(conf_path, files["conf"])
     process = running(network_id)
     if process is not None and process[1] != conf_path:
-        _stop(process[0])
+        daemons.stop(process[0])
         process = None
     if process is not None:
         os.kill(process[0], signal.SIGHUP)
@@ -198,50 +202,10 @@ def apply(network_id: str, namespace: str, interface_identity: str, files: dict[
             os.unlink(old)
 
 
-def _stop(pid: int) -> None:
-    """End a dnsmasq and wait for its end, so that its ports and leases are free."""
-    with contextlib.suppress(ProcessLookupError):
-        process = os.pidfd_open(pid)
-        try:
-            signal.pidfd_send_signal(process, signal.SIGTERM)
-            poller = select.poll()
-            poller.register(process, select.POLLIN)
-            if not poller.poll(_STOP_S * 1000):
-                signal.pidfd_send_signal(process, signal.SIGKILL)
-                poller.poll(_STOP_S * 1000)
-        finally:
-            os.close(process)
-
-
 def remove(network_id: str) -> None:
     """End a network's dnsmasq and remove its files."""
     process = running(network_id)
     if process is not None:
-        _stop(process[0])
+        daemons.stop(process[0])
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(folder_of(network_id))
-
-
-def orphaned_leases(network_id: str, files: dict[str, str]) -> list[tuple[str, str, str]]:
-    """Leases (MAC, address, client id) that no host has any more: dnsmasq would refuse their addresses to the next."""
-    wanted = {(line.split(",")[0], line.split(",")[2]) for line in files["hosts"].splitlines()}
-    found = []
-    for line in (read_file(f"{folder_of(network_id)}/leases") or "").splitlines():
-        words = line.split()
-        if len(words) == 5 and (words[1], words[2]) not in wanted and words[0].isdecimal():
-            found.append((words[1], words[2], words[4]))
-    return found
-
-
-def release(namespace: str, device: str, server: str, mac: str, address: str, client_id: str) -> None:
-    """Give a lease back in its holder's name: a DHCPRELEASE (RFC 2131, 4.4.6) to our own server."""
-    hardware = bytes.fromhex(mac.replace(":", ""))
-    packet = struct.pack("!BBBBIHH", 1, 1, 6, 0, struct.unpack("!I", os.urandom(4))[0], 0, 0)
-    packet += socket.inet_aton(address) + bytes(12) + hardware.ljust(16, b"\0") + bytes(192)
-    packet += b"\x63\x82\x53\x63" + b"\x35\x01\x07" + b"\x36\x04" + socket.inet_aton(server)
-    if client_id != "*":
-        identity = bytes.fromhex(client_id.replace(":", ""))
-        packet += bytes([61, len(identity)]) + identity
-    with namespaces.entered(namespace), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        sender.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
-        sender.sendto(packet + b"\xff", (server, 67))

@@ -52,6 +52,7 @@ table bridge stratiform {{
   {macs}
   {pairs4}
   {pairs6}
+  {targets6}
   {egress}
   {ingress}
   chain spoofing {{
@@ -81,10 +82,16 @@ table bridge stratiform {{
   }}
   chain source_ip6 {{
     icmpv6 type {{ nd-router-advert, nd-redirect }} drop
+    icmpv6 type nd-neighbor-advert jump target_ip6
     udp sport 547 udp dport 546 drop
     ip6 saddr :: icmpv6 type {{ nd-neighbor-solicit, nd-router-solicit, mld2-listener-report }} accept
     iifname . ether saddr . ip6 saddr @pairs6 accept
     {ip6_ranges}
+    drop
+  }}
+  chain target_ip6 {{
+    iifname . ether saddr . @th,64,128 @targets6 return
+    {target_ranges}
     drop
   }}
   chain from_guest {{
@@ -233,11 +240,13 @@ def render(ports: list[PortFilter], address_sets: dict[str, list[str]]) -> str:
         pairs6=_collection(
             "set", "pairs6", "ifname . ether_addr . ipv6_addr", [pair for port in guarded for pair in port.single(True)]
         ),
+        targets6=_targets(guarded),
         egress=_collection("map", "egress", "ifname : verdict", maps["egress"]),
         ingress=_collection("map", "ingress", "ifname : verdict", maps["ingress"]),
         arp_ranges=_range_rules(guarded, False, "arp saddr ether {mac} arp saddr ip {network}"),
         ip_ranges=_range_rules(guarded, False, "ether saddr {mac} ip saddr {network}"),
         ip6_ranges=_range_rules(guarded, True, "ether saddr {mac} ip6 saddr {network}"),
+        target_ranges=_target_range_rules(guarded),
         rule_chains="\n".join(
             [*_group_sets(address_sets, chains), *(_rule_chain(chain, chains[chain]) for chain in sorted(chains))]
         ),
@@ -252,6 +261,32 @@ def _range_rules(ports: list[PortFilter], is_ipv6: bool, form: str) -> str:
         for port in ports
         for mac, network in port.ranges(is_ipv6)
     )
+
+
+def _targets(ports: list[PortFilter]) -> str:
+    """The addresses that guests may say to be theirs in neighbour advertisements (RFC 4861, 4.4).
+
+    nft has a name for that field from 1.0.8 on only, so it is named by its place.
+    """
+    elements = [
+        f'"{port.tap}" . {mac} . {int(ipaddress.IPv6Network(network).network_address):#034x}'
+        for port in ports
+        for mac, network in sorted(set(port.identities))
+        if names.is_ipv6(network) and network.endswith("/128")
+    ]
+    listed = f"elements = {{ {', '.join(elements)} }}" if elements else ""
+    return f"set targets6 {{ typeof iifname . ether saddr . @th,64,128; {listed} }}"
+
+
+def _target_range_rules(ports: list[PortFilter]) -> str:
+    lines = []
+    for port in ports:
+        for mac, text in port.ranges(True):
+            network = ipaddress.IPv6Network(text)
+            start = int(network.network_address) >> (128 - network.prefixlen)
+            field = f" @th,64,{network.prefixlen} {start:#x}" if network.prefixlen else ""
+            lines.append(f'iifname "{port.tap}" ether saddr {mac}{field} return')
+    return "\n    ".join(lines)
 
 
 def _group_sets(address_sets: dict[str, list[str]], chains: dict[str, list[str]]) -> list[str]:

@@ -23,6 +23,7 @@ from ansible_collections.stratiform.cloud.plugins.module_utils.network import (
     namespaces,
     nat,
     nftables,
+    radvd,
     veth,
 )
 from ansible_collections.stratiform.cloud.plugins.module_utils.network.netlink import Netlink, Route
@@ -76,6 +77,8 @@ class RouterPlan:
             routes.append(Route(names.network(route["destination"]), nexthop, self._device_towards(nexthop)))
         # As the kernel's list is sorted; one destination more than once is one route.
         self.routes = sorted(set(routes), key=lambda route: (route.destination, route.nexthop, route.device))
+        self.radvd = radvd.Radvd(f"{ROUTERS_DIR}/{self.id}", self.namespace)
+        self.radvd_text = radvd.render([_announcement(interface) for interface in arguments["interfaces"]])
         self.nat_text = nat.render(
             self.gateway.inner if self.gateway else None,
             own_address,
@@ -108,6 +111,7 @@ class RouterPlan:
             "routes": [_route_text(route) for route in self.routes],
             "nat": self.tables.spelled(self.nat_text, remember),
             "listener": json.dumps(listener, sort_keys=True) + "\n" if self.metadata else None,
+            "radvd": radvd.Radvd.desired(self.radvd_text),
         }
 
 
@@ -129,6 +133,15 @@ def _interface(prefix: str, arguments: dict[str, Any], more_addresses: list[str]
         mtu=arguments["mtu"],
         addresses=tuple(dict.fromkeys([*addresses, *more_addresses])),
     )
+
+
+def _announcement(arguments: dict[str, Any]) -> radvd.Announcement:
+    prefixes = [(names.network(prefix["cidr"]), prefix["mode"]) for prefix in arguments["advertised"]]
+    if not all(names.is_ipv6(prefix) for prefix, _mode in prefixes):
+        raise names.Unusable("Only IPv6 prefixes are advertised.")
+    servers = [names.address(server) for server in arguments["dns_nameservers"]]
+    device = f"{_INSIDE}{names.uuid(arguments['port_id'])[:11]}"
+    return radvd.Announcement(device, arguments["mtu"], tuple(prefixes), tuple(servers))
 
 
 def _route_text(route: Route) -> str:
@@ -162,6 +175,7 @@ def observe(host: Netlink, inside: Netlink | None, plan: RouterPlan) -> dict[str
         "routes": [_route_text(route) for route in inside.static_routes()],
         "nat": plan.tables.live(),
         "listener": listener,
+        "radvd": plan.radvd.observe(),
     }
 
 
@@ -196,6 +210,15 @@ def apply(host: Netlink, inside: Netlink, plan: RouterPlan, before: dict[str, An
         remove_file(plan.listener_path)
     elif before.get("listener") != after["listener"]:
         write_file(plan.listener_path, after["listener"], 0o600)
+    _apply_radvd(plan, before.get("radvd"), after["radvd"])
+
+
+def _apply_radvd(plan: RouterPlan, before: dict[str, Any] | None, after: dict[str, Any] | None) -> None:
+    if after is None:
+        if before is not None:
+            plan.radvd.remove()
+    elif before != after:
+        plan.radvd.apply(plan.radvd_text)
 
 
 def _apply_routes(inside: Netlink, plan: RouterPlan) -> None:
@@ -230,6 +253,7 @@ def _cut_remembered(plan: RouterPlan) -> None:
 def remove(host: Netlink, router_id: str) -> None:
     """Remove a router with all that it has here."""
     remove_file(f"{LISTENERS_DIR}/{router_id}.json")
+    radvd.Radvd(f"{ROUTERS_DIR}/{router_id}", f"qrouter-{router_id}").remove()
     dhcp.remove_namespace(host, f"qrouter-{router_id}")
     remove_file(f"{ROUTERS_DIR}/{router_id}.listing.json")
     remove_file(f"{ROUTERS_DIR}/{router_id}.json")

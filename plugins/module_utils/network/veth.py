@@ -12,6 +12,9 @@ from ansible_collections.stratiform.cloud.plugins.module_utils.network.netlink i
     ipv6_disabled,
 )
 
+# An interface of ours takes no addresses from others' advertisements, and uses its own at once.
+_IPV6 = {"accept_ra": "0", "accept_dad": "0"}
+
 
 @dataclass(frozen=True)
 class Interface:
@@ -31,7 +34,7 @@ class Interface:
             "mac": self.mac,
             "mtu": self.mtu,
             "up": True,
-            "ipv6_disabled": not any(names.is_ipv6(address) for address in self.addresses),
+            "ipv6": dict(_IPV6) if any(names.is_ipv6(address) for address in self.addresses) else None,
             "addresses": sorted(self.addresses),
             "tap": {
                 "name": self.tap,
@@ -53,13 +56,14 @@ def observe(host: Netlink, inside: Netlink | None, inner: str, tap: str) -> dict
     if (outer_link.peer_index, inner_link.peer_index) != (inner_link.index, outer_link.index):
         return None
     with namespaces.entered(inside.namespace):
-        inner_disabled = ipv6_disabled(inner)
+        ipv6 = None if ipv6_disabled(inner) else {
+            name: namespaces.read_sysctl(f"net/ipv6/conf/{inner}/{name}") for name in _IPV6}
     return {
         "name": inner,
         "mac": inner_link.mac,
         "mtu": inner_link.mtu,
         "up": inner_link.up,
-        "ipv6_disabled": inner_disabled,
+        "ipv6": ipv6,
         "addresses": inside.addresses(inner),
         "tap": {
             "name": tap,
@@ -98,7 +102,9 @@ def apply(host: Netlink, inside: Netlink, before: dict[str, Any] | None, after: 
         disable_ipv6(tap["name"])
         host.set_link(tap["name"], address=tap["mac"], mtu=tap["mtu"], master=host.index(tap["bridge"]), state="up")
     with namespaces.entered(inside.namespace):
-        disable_ipv6(inner, after["ipv6_disabled"])
+        for name, value in (after["ipv6"] or {}).items():
+            namespaces.write_sysctl(f"net/ipv6/conf/{inner}/{name}", value)
+        disable_ipv6(inner, after["ipv6"] is None)
     inside.set_link(inner, address=after["mac"], mtu=after["mtu"], state="up")
     existing = set(inside.addresses(inner))
     for address in sorted(set(after["addresses"]) - existing):

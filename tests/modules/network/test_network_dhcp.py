@@ -110,6 +110,15 @@ def test_subnet_options_are_the_tenants(bridged: Host) -> None:
     assert bridged.run("test", "-e", LISTENER, check=False).returncode == 1
 
 
+def test_a_guest_s_own_options_go_before_the_subnet_s(bridged: Host) -> None:
+    options = [{"opt_name": "domain-name", "opt_value": "own.example"}, {"opt_name": "26", "opt_value": "1400"}]
+    hosts = host_entry(5, "web", options=options), host_entry(6, "db")
+    bridged.converge("network_dhcp", networks=[network(*hosts)])
+    own, usual = lease(bridged, "web"), lease(bridged, "db")
+    assert (own["ip"], own["domain"], own["mtu"]) == ("10.0.0.5", "own.example", "1400")
+    assert (usual["ip"], usual["domain"], usual["mtu"]) == ("10.0.0.6", "stratiform.internal", "1450")
+
+
 def test_names_resolve_both_ways(bridged: Host) -> None:
     bridged.converge("network_dhcp", networks=[network(host_entry(5, "web"), host_entry(6, "db"))])
     bridged.run("ip", "addr", "add", "10.0.0.5/24", "dev", "eth0", namespace="web")
@@ -172,7 +181,8 @@ def test_hostile_and_unsupported_arguments_are_refused(bridged: Host) -> None:
         network(host_entry(5, "web\naddn-hosts=/etc/shadow")),
         network(host_entry(5, "web", ip="10.0.0.5,evil")),
         network(domain="x\nuser=root"),
-        network(subnets=[{"id": SUBNET, "cidr": "fd00::/64", "ip_version": 6}]),
+        network(host_entry(5, "web", options=[{"opt_name": "mtu,1\nuser", "opt_value": "root"}])),
+        network(host_entry(5, "web", options=[{"opt_name": "mtu", "opt_value": "1\nuser=root"}])),
         network(bridge="brq00000000-00"),
     )
     for arguments in bad:

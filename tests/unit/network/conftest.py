@@ -11,6 +11,8 @@ from sqlalchemy import select
 from api.db.base import utcnow
 from api.db.hosts import Host
 from api.engine.models import Job
+from api.http.context import Context
+from api.network import service
 
 ROOT = "/network/v2.0"
 
@@ -45,6 +47,15 @@ class Net:
         return error["type"], error["message"]
 
 
+def plug(cloud: Any, caller: Context, network: Any, server: str = "s1", host: str = "h1") -> Any:
+    """A server's port on a host."""
+    with cloud.write() as session:
+        [port] = service.attach_ports(
+            session, caller, server_id=server, host=host, availability_zone="nova", hostname="web",
+            requested=[service.RequestedPort(network_id=network["id"])], security_groups=[])  # fmt: skip
+    return port
+
+
 @pytest.fixture
 def net(cloud: Any) -> Net:
     return Net(cloud.member)
@@ -58,6 +69,12 @@ def admin(cloud: Any) -> Net:
 @pytest.fixture
 def other(cloud: Any) -> Net:
     return Net(cloud.other)
+
+
+@pytest.fixture
+def caller(cloud: Any) -> Context:
+    """The member as services see them."""
+    return Context("req-1", cloud.user_ids["member"], project_id=cloud.project_id, roles=("member", "reader"))
 
 
 @pytest.fixture

@@ -16,11 +16,6 @@ from api.network import service
 from api.network.models import Router
 
 
-@pytest.fixture
-def caller(cloud: Any) -> Context:
-    return Context("req-1", cloud.user_ids["member"], project_id=cloud.project_id, roles=("member", "reader"))
-
-
 def attach(cloud: Any, caller: Context, server_id: str, host: str, *requested: service.RequestedPort) -> Any:
     with cloud.write() as session:
         return service.attach_ports(
@@ -226,5 +221,5 @@ def test_names_that_dns_cannot_hold_stay_out_of_dhcp(
     with cloud.read() as session:
         [dhcp] = service.plan_attach(session, "h1", [port.id])["h1"]["network_dhcp"]["networks"]
     assert [host["hostname"] for host in dhcp["hosts"]] == ["host-10-0-0-2", "host-2001-db8--2"]
-    assert {subnet["ip_version"]: subnet["enable_dhcp"] for subnet in dhcp["subnets"]} == {4: True, 6: False}
-    assert dhcp["port"]["addresses"] == ["10.0.0.3/24"]
+    assert {subnet["ip_version"]: subnet["enable_dhcp"] for subnet in dhcp["subnets"]} == {4: True, 6: True}
+    assert dhcp["port"]["addresses"] == ["10.0.0.3/24", "2001:db8::3/64"]
