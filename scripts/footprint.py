@@ -2,7 +2,7 @@
 
 Counted are the processes of the cloud that is deployed on this very host: those that its process manager started, which
 bear their unit's name in the environment (STRATIFORM_UNIT), what these started, and a supervisord that runs them.
-Guests, libvirtd, dnsmasq and radvd are not the control plane; other clouds in containers on this machine are not this one.
+Guests, libvirtd, dnsmasq and radvd are not the control plane; other clouds in containers here are not this one.
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ from api.http.context import Context
 from api.http.hanging import Hanging, Key, Purge
 from api.network import floatingips, groups, networks, ports, routers, subnets
 from api.network.models import (
-    COMPUTE_OWNER,
     DHCP_OWNER,
     FLOATING_OWNER,
     FloatingIp,
@@ -50,8 +49,8 @@ def _ports(session: Session, project_id: str) -> Iterable[Port]:
 
 
 def _above(port: Port) -> Key:
-    if port.device_owner.startswith(COMPUTE_OWNER) and port.device_id:
-        return ("compute.server", port.device_id)
+    if port.server_id:
+        return ("compute.server", port.server_id)
     return (ROUTER, port.router_id) if port.router_id else (NETWORK, port.network_id)
 
 
@@ -63,7 +62,7 @@ def purge(session: Session, *, context: Context, purge: Purge) -> None:
     for router in session.scalars(select(Router).where(Router.project_id == project_id)).all():
         purge.remove(session, ROUTER, router.id, partial(_remove_router, session, context, router))
     for port in _ports(session, project_id):
-        if not port.router_id and not (port.device_owner.startswith(COMPUTE_OWNER) and port.device_id):
+        if not port.router_id and not port.server_id:
             purge.remove(session, PORT, port.id, partial(ports.remove, session, context, port))
     owned = select(Network.id).where(Network.project_id == project_id)
     query = select(Subnet).where(Subnet.project_id == project_id, Subnet.network_id.not_in(owned))
