@@ -24,11 +24,10 @@ DEFAULTS: dict[str, int] = {
     "floating_ips": -1,
     "security_groups": -1,
     "security_group_rules": -1,
-    "networks": -1,
 }
 """Nova's defaults. ram in MiB."""
 
-NETWORK_QUOTAS = frozenset({"fixed_ips", "floating_ips", "security_groups", "security_group_rules", "networks"})
+NETWORK_QUOTAS = frozenset({"fixed_ips", "floating_ips", "security_groups", "security_group_rules"})
 """Not limited here: the network service has its own. Shown until 2.35 because clients of that age expect them."""
 FILE_QUOTAS = frozenset({"injected_files", "injected_file_content_bytes", "injected_file_path_bytes"})
 """Shown until 2.56."""
