@@ -125,7 +125,7 @@ def dhcp_section(session: Session, network: Network, variables: dict[str, Any]) 
         "subnets": [
             {"id": subnet.id, "cidr": subnet.cidr, "ip_version": subnet.ip_version, "gateway_ip": subnet.gateway_ip,
              "dns_nameservers": subnet.dns_nameservers, "host_routes": subnet.host_routes,
-             "enable_dhcp": subnet.enable_dhcp, "ipv6_mode": ipv6_mode(subnet),
+             "enable_dhcp": subnet.enable_dhcp, **({"ipv6_mode": mode} if (mode := ipv6_mode(subnet)) else {}),
              "advertise": advertises(subnet) and bool(subnet.ipv6_address_mode) and subnet.id not in routed}
             for subnet in subnets.values()
         ],

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from api.http.context import Context
 from api.network import plan
@@ -101,7 +105,36 @@ def test_modes_reach_the_host(cloud: Any, net: Net, caller: Context, lan: Any, h
     add_subnet(net, lan[0], **modes)
     plug(cloud, caller, lan[0])
     [told] = [one for one in dhcp_of(cloud, lan[0])["subnets"] if one["ip_version"] == 6]
-    assert (told["ipv6_mode"], told["advertise"]) == (mode, advertise)
+    assert (told.get("ipv6_mode"), told["advertise"]) == (mode, advertise)
+
+
+def module_spec(name: str) -> Any:
+    """What a module takes, from its own documentation (which its tests hold equal to its code)."""
+    tree = ast.parse((Path(__file__).parents[3] / f"plugins/modules/{name}.py").read_text())
+    [text] = [
+        node.value.value for node in tree.body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "DOCUMENTATION"
+        and isinstance(node.value, ast.Constant)
+    ]  # fmt: skip
+
+    def options(documented: Any) -> Any:
+        return {
+            name: {key: option[key] for key in ("type", "elements", "choices", "default", "required") if key in option}
+            | ({"options": options(option["suboptions"])} if "suboptions" in option else {})
+            for name, option in documented.items()
+        }
+
+    return options(yaml.safe_load(str(text))["options"])
+
+
+@pytest.mark.parametrize("modes", [None, {}, {"ipv6_ra_mode": "slaac"}, SLAAC])
+def test_the_module_takes_what_the_plan_says(cloud: Any, net: Net, caller: Context, lan: Any, hosts: None,
+                                             modes: Any) -> None:  # fmt: skip
+    if modes is not None:
+        add_subnet(net, lan[0], **modes)
+    plug(cloud, caller, lan[0])
+    result = ArgumentSpecValidator(module_spec("network_dhcp")).validate({"networks": [dhcp_of(cloud, lan[0])]})
+    assert not result.error_messages
 
 
 def test_a_router_has_one_port_for_all_prefixes_of_a_network(net: Net, lan: Any, hosts: None) -> None:
