@@ -76,7 +76,7 @@ class Guest:
             console = self.cloud.compute.get_server_console_output(self.id, length=40)["output"]
             raise AssertionError(f"{error}\n{console}") from None
 
-    def wait_status(self, status: str, timeout_s: float = 60) -> Any:
+    def wait_status(self, status: str, timeout_s: float = 180) -> Any:
         """Waits for a status and returns the server; fails at once when the server goes to ERROR instead."""
 
         def look() -> Any:

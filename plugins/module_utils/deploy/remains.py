@@ -51,10 +51,14 @@ def is_ours(pid: str) -> str:
 
 
 def processes() -> Iterator[tuple[int, str]]:
-    """Processes of the cloud. libvirtd is not one of them: it may serve others, and its manager ends it."""
+    """Processes of the cloud on this host. libvirtd is not one of them: it may serve others, and its manager ends it.
+
+    A container has a PID namespace of its own, and may be a host of another cloud.
+    """
+    here = os.stat("/proc/self/ns/pid").st_ino
     for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
-            if command := is_ours(name):
+            if os.stat(f"/proc/{name}/ns/pid").st_ino == here and (command := is_ours(name)):
                 yield int(name), command
 
 
