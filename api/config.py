@@ -40,13 +40,20 @@ class NetworkSettings:
 
 @dataclass(frozen=True)
 class ComputeSettings:
-    """How far hosts may be overcommitted, the zone of hosts that name none, and when unused cached images go."""
+    """How far hosts may be overcommitted, the zone of hosts that name none, and how long things wait.
+
+    `image_cache_age_s`: seconds after which a cached image that nothing stands on goes.
+    `resize_confirm_window_s`: seconds after which a resize is confirmed by itself; 0 means never.
+    `shelved_offload_time_s`: seconds that a shelved server stays on its host; -1 means until it is asked to leave.
+    """
 
     cpu_allocation_ratio: float = 16.0
     memory_allocation_ratio: float = 1.0
     disk_allocation_ratio: float = 1.0
     default_availability_zone: str = "nova"
     image_cache_age_s: int = 86_400
+    resize_confirm_window_s: int = 0
+    shelved_offload_time_s: int = 0
 
 
 @dataclass(frozen=True)

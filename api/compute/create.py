@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from api.compute import aggregates, flavors, hints, history, images, keypairs, quotas, scheduler
+from api.compute import aggregates, flavors, hints, history, images, keypairs, quotas, scheduler, sealing
 from api.compute.models import Flavor, Server, ServerTag
 from api.compute.states import BUILDING, SCHEDULING, SPAWNING
 from api.db.base import new_uuid, utcnow
@@ -53,6 +53,7 @@ class Request:
     access_ip_v6: str = ""
     disk_config: str = "MANUAL"
     trusted_certificates: list[str] | None = None
+    admin_password: str = field(default="", repr=False)
 
 
 def create(session: Session, context: Context, request: Request) -> list[Server]:
@@ -69,7 +70,7 @@ def create(session: Session, context: Context, request: Request) -> list[Server]
     quotas.check_metadata(session, project_id, len(request.metadata))
     count = quotas.check_servers(session, project_id, lowest=request.count_min, count=request.count_max,
                                  vcpus=flavor.vcpus, ram_mb=flavor.ram_mb)  # fmt: skip
-    keypair = _keypair(session, context, request.key_name)
+    keypair = keypair_copy(session, context, request.key_name)
     plugs = _plugs(session, context, request, count)
     states = aggregates.candidates(session)
     _check_target(states, request)
@@ -120,7 +121,8 @@ def _flavor(session: Session, context: Context, flavor_id: str) -> Flavor:
     return flavor
 
 
-def _keypair(session: Session, context: Context, name: str | None) -> dict[str, str] | None:
+def keypair_copy(session: Session, context: Context, name: str | None) -> dict[str, str] | None:
+    """What a server keeps of the caller's key pair; 400 when there is none of this name."""
     if name is None:
         return None
     pair = keypairs.find(session, context.user_id, name)
@@ -189,6 +191,7 @@ def _rows(
             access_ip_v4=request.access_ip_v4, access_ip_v6=request.access_ip_v6, disk_config=request.disk_config,
             trusted_certificates=request.trusted_certificates, vm_state=BUILDING, task_state=SCHEDULING,
             created_at=now, updated_at=now,
+            secret=sealing.seal(request.admin_password) if request.config_drive and request.admin_password else None,
             tags=[ServerTag(tag=tag, position=place) for place, tag in enumerate(dict.fromkeys(request.tags))],
         )  # fmt: skip
         servers.append(server)

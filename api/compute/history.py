@@ -44,6 +44,20 @@ def observed(session: Session, server: Server, action: str, message: str, job: s
     )
 
 
+def follow(session: Session, job: Job, server: Server, action: str, name: str) -> None:
+    """Notes an action that follows from a job which has just ended, in the same request, and enqueues its job."""
+    queued = enqueue(
+        session, name, resources=[("server", server.id)], request_id=job.request_id, user_id=job.user_id,
+        global_request_id=job.global_request_id, project_id=server.project_id,
+    )  # fmt: skip
+    session.add(
+        InstanceAction(
+            server_id=server.id, request_id=job.request_id, action=action, user_id=job.user_id,
+            project_id=server.project_id, job_id=queued.id, host=server.host,
+        )  # fmt: skip
+    )
+
+
 def finish(session: Session, job: Job, message: str | None = None) -> None:
     """The job of an action has ended; `message` when it failed."""
     noted = session.scalar(select(InstanceAction).where(InstanceAction.job_id == job.id))

@@ -13,43 +13,62 @@ from api.image import service as image
 
 GIB = 1 << 30
 FORMATS = ("qcow2", "raw")
+RESCUE_FORMATS = (*FORMATS, "iso")
 
 
-def bootable(session: Session, context: Context, image_id: str, flavor: Flavor) -> dict[str, Any]:
-    """The copy of the image that a server keeps; 400 when it is unknown, not active, or does not fit the flavor."""
+def picture(session: Session, context: Context, image_id: str, formats: tuple[str, ...] = FORMATS) -> dict[str, Any]:
+    """The copy of an image that a server keeps; 400 when it is unknown, not active, or of another format."""
     try:
         found = image.boot_image(session, context, image_id)
     except NotFound:
         raise BadRequest("Can not find requested image") from None
     if found.status != "active":
         raise BadRequest(f"Image {image_id} is not active.")
-    if found.disk_format not in FORMATS or found.container_format != "bare":
+    if found.disk_format not in formats or found.container_format != "bare":
         raise BadRequest(
             f"Image {image_id} is unacceptable: its formats are {found.disk_format} in {found.container_format}. "
-            f"Servers boot from {' and '.join(FORMATS)} in bare."
+            f"Servers boot from {' and '.join(formats)} in bare."
         )
-    if flavor.ram_mb < (found.min_ram_mb or 0):
-        raise BadRequest("Flavor's memory is too small for requested image.")
-    size = found.virtual_size_bytes or found.size_bytes or 0
-    if flavor.disk_gb:
-        if size > flavor.disk_gb * GIB:
-            raise BadRequest(
-                "Flavor's disk is too small for requested image. Flavor disk is "
-                f"{flavor.disk_gb * GIB} bytes, image is {size} bytes."
-            )
-        if (found.min_disk_gb or 0) > flavor.disk_gb:
-            raise BadRequest(
-                "Flavor's disk is smaller than the minimum size specified in image metadata. Flavor disk is "
-                f"{flavor.disk_gb * GIB} bytes, minimum size is {(found.min_disk_gb or 0) * GIB} bytes."
-            )
     return {
-        "name": found.name, "size_bytes": found.size_bytes, "virtual_size_bytes": size,
-        "checksum_algorithm": found.checksum_algorithm, "checksum": found.checksum, "disk_format": found.disk_format,
+        "name": found.name, "size_bytes": found.size_bytes,
+        "virtual_size_bytes": found.virtual_size_bytes or found.size_bytes or 0,
+        "checksum_algorithm": found.checksum_algorithm, "checksum": found.checksum,
+        "disk_format": "raw" if found.disk_format == "iso" else found.disk_format,
         "min_ram_mb": found.min_ram_mb or 0, "min_disk_gb": found.min_disk_gb or 0,
         "properties": dict(found.properties or {}),
     }  # fmt: skip
 
 
+def check_fit(picture: dict[str, Any], ram_mb: int, size_gb: int) -> None:
+    """400 when a server of this memory and disk (0: the image's own size) is too small for the image."""
+    if ram_mb < picture["min_ram_mb"]:
+        raise BadRequest("Flavor's memory is too small for requested image.")
+    size = picture["virtual_size_bytes"]
+    if size_gb:
+        if size > size_gb * GIB:
+            raise BadRequest(
+                "Flavor's disk is too small for requested image. Flavor disk is "
+                f"{size_gb * GIB} bytes, image is {size} bytes."
+            )
+        if picture["min_disk_gb"] > size_gb:
+            raise BadRequest(
+                "Flavor's disk is smaller than the minimum size specified in image metadata. Flavor disk is "
+                f"{size_gb * GIB} bytes, minimum size is {picture['min_disk_gb'] * GIB} bytes."
+            )
+
+
+def bootable(session: Session, context: Context, image_id: str, flavor: Flavor) -> dict[str, Any]:
+    """The copy of the image that a server of `flavor` keeps; 400 when it cannot boot from it."""
+    found = picture(session, context, image_id)
+    check_fit(found, flavor.ram_mb, flavor.disk_gb)
+    return found
+
+
+def gib(size_bytes: int) -> int:
+    """GiB, rounded up."""
+    return -(-size_bytes // GIB)
+
+
 def disk_gb(flavor: Flavor, picture: dict[str, Any]) -> int:
     """GiB of a host's disk that a server may come to use; a flavor without a size takes the image's, rounded up."""
-    return flavor.disk_gb or -(-int(picture["virtual_size_bytes"]) // GIB)
+    return flavor.disk_gb or gib(int(picture["virtual_size_bytes"]))

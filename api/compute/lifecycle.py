@@ -16,6 +16,7 @@ from api.db.events import announce
 from api.http import policy
 from api.http.context import Context
 from api.http.faults import BadRequest, Conflict, NotFound
+from api.image import service as image
 from api.network import service as network
 from api.placement import service as placement
 
@@ -42,9 +43,12 @@ def for_change(session: Session, context: Context, server_id: str, rule: str) ->
     return server
 
 
-def check(context: Context, server: Server, command: str, shown: str | None = None) -> None:
+def check(
+    context: Context, server: Server, command: str, shown: str | None = None, *, locks: bool = True
+) -> None:
     """409 when the server is locked, or in a state in which `command` is impossible. `shown` is its name for people."""
-    check_lock(context, server)
+    if locks:
+        check_lock(context, server)
     vm_states, task_states = COMMANDS[command]
     attribute = None
     if server.vm_state not in vm_states:
@@ -61,7 +65,7 @@ def check_lock(context: Context, server: Server) -> None:
         raise Conflict(f"Instance {server.id} is locked")
 
 
-def delete(session: Session, context: Context, server: Server) -> None:
+def delete(session: Session, context: Context, server: Server, action: str = "delete") -> None:
     """Deletes a server in any state. One that never had a host is gone at once, others when their host is clean.
 
     Asked again while it is being deleted, nothing happens.
@@ -72,16 +76,19 @@ def delete(session: Session, context: Context, server: Server) -> None:
     detached = network.detach_ports(session, server.id, by=network.origin(context))
     server.detached = [*server.detached, *(dataclasses.asdict(port) for port in detached)]
     if server.host is None:
-        history.begin(session, context, server, "delete")
+        history.begin(session, context, server, action)
         gone(session, server)
         return
     server.move(server.vm_state, task_state=DELETING)
-    history.begin(session, context, server, "delete", "compute.server.delete")
+    history.begin(session, context, server, action, "compute.server.delete")
 
 
 def gone(session: Session, server: Server) -> None:
     """Nothing is left of the server but its row, for admins and `changes-since`."""
     placement.release(session, server.id)
+    if server.shelved:
+        image.discard_snapshot(session, server.shelved["image_id"])
+    server.secret = server.shelved = server.rescue = server.resize = None
     server.move(DELETED)
     server.power_state, server.deleted, server.terminated_at, server.detached = 0, True, utcnow(), []
     server.vnc_port = None

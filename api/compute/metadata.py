@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 from sqlalchemy.orm import Session
 
+from api.compute import sealing
 from api.compute.models import Server
 from api.config import settings
 from api.network import service as network
@@ -159,6 +160,10 @@ def ec2_documents(session: Session, server: Server) -> Documents:
 def drive_files(session: Session, server: Server) -> Documents:
     """The config drive's files. EC2's tree is `ec2/<version>/{meta-data.json,user-data}` there, as Nova writes it."""
     files = openstack_documents(session, server)
+    if server.secret:
+        # Nova tells it by the drive and nowhere else: whatever runs in the guest can read the metadata service.
+        told = orjson.dumps(meta_data(session, server) | {"admin_pass": sealing.unseal(server.secret)})
+        files |= {path: told for path in files if path.endswith("/meta_data.json")}
     latest = "latest/meta-data/"
     flat = {path.removeprefix(latest): content.decode() for path, content in ec2_documents(session, server).items()
             if path.startswith(latest)}  # fmt: skip

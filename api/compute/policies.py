@@ -12,6 +12,11 @@ _ANY = "@"
 
 _BY_CHECK: dict[str, tuple[str, ...]] = {
     _ADMIN: (
+        "os-admin-actions:reset_state", "os-evacuate", "os-migrate-server:migrate", "os-migrate-server:migrate:host",
+        "os-migrate-server:migrate_live", "os-migrate-server:migrate_live:host", "os-migrations:index",
+        "servers:migrations:index", "servers:migrations:show", "servers:migrations:delete",
+        "servers:migrations:force_complete", "os-server-diagnostics", "os-shelve:shelve_offload",
+        "os-shelve:unshelve_to_host",
         "os-aggregates:add_host", "os-aggregates:create", "os-aggregates:delete", "os-aggregates:index",
         "os-aggregates:remove_host", "os-aggregates:set_metadata", "os-aggregates:show", "os-aggregates:update",
         "os-extended-server-attributes", "os-flavor-access", "os-flavor-access:add_tenant_access",
@@ -33,10 +38,15 @@ _BY_CHECK: dict[str, tuple[str, ...]] = {
         "servers:create:trusted_certs", "servers:delete", "servers:reboot", "servers:start", "servers:stop",
         "servers:update", "os-console-output", "os-server-groups:create", "os-server-groups:delete",
         "os-pause-server:pause", "os-pause-server:unpause",
-        "os-suspend-server:suspend", "os-suspend-server:resume", "servers:trigger_crash_dump",
+        "os-suspend-server:suspend", "os-suspend-server:resume", "servers:trigger_crash_dump", "servers:create_image",
+        "servers:create_image:allow_volume_backed", "os-create-backup", "os-rescue", "os-unrescue", "servers:rebuild",
+        "servers:rebuild:trusted_certs", "servers:resize", "servers:confirm_resize", "servers:revert_resize",
+        "os-shelve:shelve", "os-shelve:unshelve", "os-admin-password", "os-deferred-delete:force",
+        "os-deferred-delete:restore", "os-security-groups:add", "os-security-groups:remove", "os-floating-ips:add",
+        "os-floating-ips:remove", "os-server-password:clear",
     ),
     _READER: (
-        "ips:index", "ips:show", "os-attach-interfaces:list", "os-attach-interfaces:show",
+        "os-server-password:show", "ips:index", "ips:show", "os-attach-interfaces:list", "os-attach-interfaces:show",
         "os-flavor-extra-specs:index", "os-flavor-extra-specs:show", "os-instance-actions:list",
         "os-instance-actions:show", "os-quota-sets:detail", "os-quota-sets:show", "os-security-groups:list",
         "os-server-groups:index", "os-server-groups:show",

@@ -77,6 +77,19 @@ def check_servers(session: Session, project_id: str, *, lowest: int, count: int,
     )
 
 
+def check_growth(session: Session, project_id: str, *, vcpus: int, ram_mb: int) -> None:
+    """403 when a server may not have so much more. To be called in a write transaction."""
+    limits, used = limits_of(session, project_id), usage_of(session, project_id)
+    more = {"cores": vcpus, "ram": ram_mb}
+    over = [name for name, amount in more.items() if amount > 0 and 0 <= limits[name] < used[name] + amount]
+    if over:
+        raise Forbidden(
+            f"Quota exceeded for {', '.join(over)}: Requested {', '.join(str(more[name]) for name in over)}, but "
+            f"already used {', '.join(str(used[name]) for name in over)} of "
+            f"{', '.join(str(limits[name]) for name in over)} {', '.join(over)}"
+        )
+
+
 def check_metadata(session: Session, project_id: str, items: int) -> None:
     """403 when a server would have more metadata items than its project may have."""
     limit = limits_of(session, project_id)["metadata_items"]

@@ -28,15 +28,19 @@ from api.http.validation import Schema
 from api.network.service import RequestedPort
 
 MAX_USER_DATA = 65535
-_HOST = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[a-zA-Z0-9-._]*$"}
-_DISK_CONFIG = {"type": "string", "enum": ["AUTO", "MANUAL"]}
-_ADDRESSES = {
+HOST = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[a-zA-Z0-9-._]*$"}
+TRUSTED_CERTIFICATES = {
+    "type": ["array", "null"], "minItems": 1, "maxItems": 50, "uniqueItems": True,
+    "items": {"type": "string", "minLength": 1},
+}  # fmt: skip
+DISK_CONFIG = {"type": "string", "enum": ["AUTO", "MANUAL"]}
+ADDRESSES = {
     "accessIPv4": {"anyOf": [IPV4, {"type": "string", "maxLength": 0}]},
     "accessIPv6": {"anyOf": [IPV6, {"type": "string", "maxLength": 0}]},
 }
 
 
-def _hostname(version: versions.Version) -> dict[str, Any]:
+def hostname(version: versions.Version) -> dict[str, Any]:
     """RFC 1123's names; with dots from 2.94 on."""
     label = "[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?"
     pattern = rf"^{label}(\.{label})*$" if version >= (2, 94) else f"^{label}$"
@@ -102,8 +106,8 @@ def create(version: versions.Version) -> Schema:
         "adminPass": {"type": "string"},
         "metadata": METADATA,
         "networks": _networks(version),
-        "OS-DCF:diskConfig": _DISK_CONFIG,
-        **_ADDRESSES,
+        "OS-DCF:diskConfig": DISK_CONFIG,
+        **ADDRESSES,
         "availability_zone": NAME,
         "block_device_mapping": {"type": "array"},
         "block_device_mapping_v2": _block_devices(version),
@@ -122,14 +126,11 @@ def create(version: versions.Version) -> Schema:
     if version < versions.NO_PERSONALITY:
         properties["personality"] = {"type": "array"}
     if version >= versions.TRUSTED_CERTIFICATES:
-        properties["trusted_image_certificates"] = {
-            "type": ["array", "null"], "minItems": 1, "maxItems": 50, "uniqueItems": True,
-            "items": {"type": "string", "minLength": 1},
-        }  # fmt: skip
+        properties["trusted_image_certificates"] = TRUSTED_CERTIFICATES
     if version >= (2, 74):
-        properties |= {"host": _HOST, "hypervisor_hostname": _HOST}
+        properties |= {"host": HOST, "hypervisor_hostname": HOST}
     if version >= versions.HOSTNAME:
-        properties["hostname"] = _hostname(version)
+        properties["hostname"] = hostname(version)
     required = ("name", "flavorRef", "networks") if version >= (2, 37) else ("name", "flavorRef")
     body = closed({"server": closed(properties, required)}, ("server",))
     body["properties"] |= {"os:scheduler_hints": _HINTS, "OS-SCH-HNT:scheduler_hints": _HINTS}
@@ -139,11 +140,11 @@ def create(version: versions.Version) -> Schema:
 @functools.cache
 def update(version: versions.Version) -> Schema:
     """PUT /servers/{id}."""
-    properties: dict[str, Any] = {"name": NAME, "OS-DCF:diskConfig": _DISK_CONFIG, **_ADDRESSES}
+    properties: dict[str, Any] = {"name": NAME, "OS-DCF:diskConfig": DISK_CONFIG, **ADDRESSES}
     if version >= versions.DESCRIPTION:
         properties["description"] = TEXT
     if version >= versions.HOSTNAME:
-        properties["hostname"] = _hostname(version)
+        properties["hostname"] = hostname(version)
     return wrapped("server", closed(properties))
 
 
@@ -162,6 +163,20 @@ def canonical(address: str) -> str:
     return str(ipaddress.IPv6Address(address)) if address else ""
 
 
+def rebuild_changes(value: dict[str, Any]) -> dict[str, Any]:
+    """A validated rebuild as columns."""
+    if value.get("personality"):
+        raise BadRequest("Personality files are not injected by this cloud. Use user_data or a config drive.")
+    found = changes(value)
+    for name, column in (("metadata", "meta"), ("key_name", "key_name"),
+                         ("trusted_image_certificates", "trusted_certificates")):  # fmt: skip
+        if name in value:
+            found[column] = value[name]
+    if "user_data" in value:
+        found["user_data"] = _user_data(value["user_data"])
+    return found
+
+
 def fields(body: dict[str, Any]) -> dict[str, Any]:
     """A validated create as the fields of `create.Request` (and `availability_zone`, `host`, `hypervisor_hostname`)."""
     server = body["server"]
@@ -170,7 +185,7 @@ def fields(body: dict[str, Any]) -> dict[str, Any]:
     low, high = _counts(server)
     values: dict[str, Any] = {
         "name": server["name"],
-        "flavor_id": _flavor_id(server["flavorRef"]),
+        "flavor_id": flavor_id(server["flavorRef"]),
         "image_id": _image(server),
         "networks": _plugs(server.get("networks")),
         "count_min": low,
@@ -200,7 +215,7 @@ def _counts(server: dict[str, Any]) -> tuple[int, int]:
     return low, high
 
 
-def _flavor_id(reference: str | int) -> str:
+def flavor_id(reference: str | int) -> str:
     """A flavor's id; old clients send a link that ends in it."""
     return str(reference).rstrip("/").rpartition("/")[2]
 

@@ -23,18 +23,19 @@ F = TypeVar("F", bound=Handler)
 @dataclass(frozen=True)
 class _Route:
     rule: str
+    method: str
     handler: Handler
 
 
-_routes: dict[str, _Route] = {}
+_routes: dict[tuple[str, str], _Route] = {}
 
 
-def internal(rule: str) -> Callable[[F], F]:
-    """Serves GET `/internal<rule>` by this handler, without a token: the handler checks who asks."""
+def internal(rule: str, method: str = "GET") -> Callable[[F], F]:
+    """Serves `/internal<rule>` by this handler, without a token: the handler checks who asks."""
 
     def register(handler: F) -> F:
         public(handler)
-        _routes[rule] = _Route(rule, handler)
+        _routes[rule, method] = _Route(rule, method, handler)
         return handler
 
     return register
@@ -44,5 +45,5 @@ def internal_service() -> Service:
     """The HTTP face of all registered handlers; a new blueprint each time, since an app freezes its own."""
     blueprint = Blueprint("internal", __name__)
     for number, route in enumerate(_routes.values()):
-        blueprint.add_url_rule(route.rule, f"{route.handler.__name__}_{number}", route.handler, methods=["GET"])
+        blueprint.add_url_rule(route.rule, f"{route.handler.__name__}_{number}", route.handler, methods=[route.method])
     return Service("internal", "internal", blueprint, image_fault)

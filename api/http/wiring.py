@@ -25,7 +25,7 @@ log = logging.getLogger("stratiform.api")
 _GLOBAL_ID = re.compile(r"^req-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
 _BUSY = ("40001", "40P01", "55P03", "57P01", "57P03")
 """PostgreSQL's serialization_failure, deadlock_detected, lock_not_available, admin_shutdown, cannot_connect_now."""
-_IMAGE_DATA = re.compile(r"^/image/v2/images/[^/]+/(file|stage)/?$")
+_IMAGE_DATA = re.compile(r"^/(image/v2/images/[^/]+/(file|stage)|internal/images/[^/]+)/?$")
 
 Authenticate = Callable[[str, str, str | None], Context | None]
 """(token, request id, global request id) -> the caller, or None when the token is not valid."""

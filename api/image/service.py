@@ -39,9 +39,13 @@ from api.image.rules import (
     check_visibility,
     split_new,
 )
+from api.image.snapshots import Snapshot, create_snapshot, discard_snapshot, has_bytes, rotate_backups, upload_url
 from api.image.visibility import target, visible_image
 
-__all__ = ["BootImage", "boot_image", "host_url", "is_host_url", "subscribe"]
+__all__ = [
+    "BootImage", "Snapshot", "boot_image", "create_snapshot", "discard_snapshot", "has_bytes", "host_url",
+    "is_host_url", "rotate_backups", "subscribe", "upload_url",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

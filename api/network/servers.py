@@ -189,6 +189,26 @@ def detach_ports(
     return detached
 
 
+def unplug_ports(session: Session, server_id: str, by: jobs.Origin | None = None) -> list[DetachedPort]:
+    """Takes the server's ports off their host and keeps them: it returns, on this host or another one.
+
+    Returns what plan_detach() needs, as detach_ports() does; bind_host() plugs them in again.
+    """
+    by = by or jobs.repair()
+    ports = list(session.scalars(select(Port).where(Port.device_id == server_id, _of_servers(), Port.host != "")))
+    networks = {network.id: network for network in session.scalars(
+        select(Network).where(Network.id.in_({port.network_id for port in ports})))}  # fmt: skip
+    detached = [_detached(port, networks[port.network_id]) for port in ports]
+    left = {(port.network_id, port.host) for port in ports}
+    for port in ports:
+        move(port, "port", DOWN)
+        port.bump()
+    _bind(session, by, ports, "")
+    for network_id, host in sorted(left):
+        jobs.left_host(session, by, network_id, host)
+    return detached
+
+
 def _detached(port: Port, network: Network) -> DetachedPort:
     return DetachedPort(port.id, network.id, port.tap, network.bridge, network.network_type, network.segmentation_id,
                         network.mtu, port.mac_address, network.physical_network)  # fmt: skip

@@ -9,9 +9,15 @@ from sqlalchemy.orm import Session
 
 from api.db.events import subscribe as hear
 from api.network import plan
-from api.network.jobs import origin
+from api.network.jobs import Origin, origin
 from api.network.models import Network, Port
 from api.network.plan import Sections
+from api.network.server_access import (
+    add_floating_ip,
+    add_security_group,
+    remove_floating_ip,
+    remove_security_group,
+)
 from api.network.servers import (
     attach_ports,
     bind_host,
@@ -19,15 +25,17 @@ from api.network.servers import (
     network_data,
     port_at,
     server_ports,
+    unplug_ports,
     usable_networks,
 )
 from api.network.topology import auto_topology
 from api.network.types import DetachedPort, FixedIp, FloatingView, NetworkView, PortView, RequestedPort
 
 __all__ = [
-    "DetachedPort", "FixedIp", "FloatingView", "NetworkView", "PortView", "RequestedPort", "attach_ports",
-    "auto_topology", "bind_host", "detach_locks", "detach_ports", "network_data", "origin", "plan_attach",
-    "plan_detach", "port_at", "port_locks", "server_ports", "usable_networks",
+    "DetachedPort", "FixedIp", "FloatingView", "NetworkView", "Origin", "PortView", "RequestedPort", "add_floating_ip",
+    "add_security_group", "attach_ports", "auto_topology", "bind_host", "detach_locks", "detach_ports", "network_data",
+    "origin", "plan_attach", "plan_detach", "port_at", "port_locks", "remove_floating_ip", "remove_security_group",
+    "server_ports", "unplug_ports", "usable_networks",
 ]  # fmt: skip
 
 

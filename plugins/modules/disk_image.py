@@ -88,6 +88,9 @@ options:
       image_id:
         description: The image that the disk begins as, one of I(images). An empty disk without it.
         type: str
+      copy_of:
+        description: A disk that this one begins as a copy of, grown to I(size_gb). Nobody may use it meanwhile.
+        type: path
       size_gb:
         description: Size in GiB. 0 means the size of the image.
         type: int
@@ -139,6 +142,11 @@ options:
         type: str
         choices: [present, absent]
         default: present
+      disks:
+        description: Names of the disks that the folder is to keep. Others in it are removed, unless the list is empty.
+        type: list
+        elements: str
+        default: []
 """
 
 EXAMPLES = r"""
@@ -203,7 +211,13 @@ IMAGE_OPTIONS = {
     "size_bytes": {"type": "int"},
     "format": {"type": "str", "choices": ["qcow2", "raw"], "required": True},
 }
-DISK_OPTIONS = {**ID_AND_PATH, "image_id": {"type": "str"}, "size_gb": {"type": "int", "default": 0}}
+DISK_OPTIONS = {
+    **ID_AND_PATH,
+    "image_id": {"type": "str"},
+    "copy_of": {"type": "path"},
+    "size_gb": {"type": "int", "default": 0},
+}
+DIRECTORY_OPTIONS = {**ID_AND_PATH, "disks": {"type": "list", "elements": "str", "default": []}}
 CONFIG_DRIVE_OPTIONS = {**ID_AND_PATH, "files": {"type": "dict", "default": {}}}
 
 
@@ -218,7 +232,7 @@ def main():
             "images": {"type": "list", "elements": "dict", "default": [], "options": IMAGE_OPTIONS},
             "disks": {"type": "list", "elements": "dict", "default": [], "options": DISK_OPTIONS},
             "config_drives": {"type": "list", "elements": "dict", "default": [], "options": CONFIG_DRIVE_OPTIONS},
-            "directories": {"type": "list", "elements": "dict", "default": [], "options": ID_AND_PATH},
+            "directories": {"type": "list", "elements": "dict", "default": [], "options": DIRECTORY_OPTIONS},
         },
         supports_check_mode=True,
     )

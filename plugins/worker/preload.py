@@ -21,7 +21,10 @@ COLLECTION = "ansible_collections.stratiform.cloud.plugins"
 # What the engine's requests run. The operators' modules run seldom and would only cost memory here.
 TENANT_MODULES = (
     "disk_image",
+    "disk_snapshot",
     "guest_console",
+    "guest_diagnostics",
+    "guest_password",
     "libvirt_domain",
     "network_bridge",
     "network_dhcp",

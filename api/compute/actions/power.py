@@ -29,6 +29,7 @@ class Create(ServerAction):
 
     def done(self, server: Server, observed: dict[str, Any]) -> None:
         super().done(server, observed)
+        server.secret = None
         if server.vm_state == STOPPED:
             server.fail("Build of the server failed: the guest was powered off right after its start. Look at its "
                         "console log, then delete it.")  # fmt: skip

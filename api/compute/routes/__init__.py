@@ -1,6 +1,7 @@
 """Compute's API. Importing the modules hangs their handlers into the one blueprint."""
 
 from api.compute.routes import (  # noqa: F401
+    admin_actions,
     aggregates,
     extensions,
     flavors,
@@ -13,6 +14,7 @@ from api.compute.routes import (  # noqa: F401
     records,
     server_groups,
     servers,
+    shape_actions,
     versions,
 )
 from api.compute.routes.base import SERVICE

@@ -23,8 +23,8 @@ from api.network import service as network
 @blueprint.post(f"{V2}/servers")
 def create_servers() -> Response:
     body = json_body(server_schemas.create(microversion()))
-    wanted = create.request_of(context(), server_schemas.fields(body))
     password = body["server"].get("adminPass") or create.admin_password()
+    wanted = create.request_of(context(), server_schemas.fields(body) | {"admin_password": password})
     servers = create.create(write_session(), context(), wanted)
     location = {"Location": f"{views.base_url()}{V2}/servers/{servers[0].id}"}
     if truth(body["server"].get("return_reservation_id", False)):

@@ -12,6 +12,8 @@ from ansible_collections.stratiform.cloud.plugins.module_utils.compute.qemu_img 
 from ansible_collections.stratiform.cloud.plugins.module_utils.result import Outcome
 
 FOLDER_MODE = 0o711
+# What a server's folder may hold beside its present disks: earlier and broken off ones.
+DISK_NAMES = ("disk", "rescue", "snapshot-")
 
 
 class DiskConverger:
@@ -34,6 +36,7 @@ class DiskConverger:
         self._each(self.params["config_drives"], "present", self._config_drive)
         self._each(self.params["config_drives"], "absent", self._remove_file)
         self._each(self.params["disks"], "absent", self._remove_file)
+        self._each([folder for folder in self.params["directories"] if folder["disks"]], "present", self._tidy)
         self._each(self.params["directories"], "absent", self._remove_folder)
         if self.params["unused_images_s"] is not None:
             self._expire(self.params["unused_images_s"])
@@ -85,6 +88,13 @@ class DiskConverger:
         if self._change(f"folder {spec['path']}", {"state": "present" if there else "absent"}, {"state": "present"}):
             os.makedirs(spec["path"], mode=FOLDER_MODE)
 
+    def _tidy(self, spec: dict[str, Any]) -> None:
+        """Remove the disks in the folder that are not listed: those of earlier shapes of the server."""
+        for name in sorted(os.listdir(spec["path"]) if os.path.isdir(spec["path"]) else []):
+            path = os.path.join(spec["path"], name)
+            if name.startswith(DISK_NAMES) and name not in spec["disks"] and os.path.isfile(path):
+                self._remove_file({"path": path})
+
     def _remove_folder(self, spec: dict[str, Any]) -> None:
         # A mistake here would be dear: only a folder that is named for the server goes.
         if os.path.basename(spec["path"]) != spec["id"] or os.path.islink(spec["path"]):
@@ -97,6 +107,9 @@ class DiskConverger:
         path = spec["path"]
         if spec["image_id"] in self.image_failures:
             raise ImageError(self.image_failures[spec["image_id"]])
+        if spec["copy_of"] is not None:
+            self._copy(spec)
+            return
         if os.path.isfile(path):
             self.outcome.record(spec["id"], disk_bytes=qemu_img.virtual_size(path, "qcow2"))
             return
@@ -105,6 +118,21 @@ class DiskConverger:
             self.outcome.record(spec["id"], disk_bytes=self._create(spec))
         elif self.check_mode and (spec["image_id"] is None or self.cache.holds(spec["image_id"])):
             self._size(spec)
+
+    def _copy(self, spec: dict[str, Any]) -> None:
+        """A disk with the content of another one, which nobody may use meanwhile, and at least as large."""
+        path, source = spec["path"], spec["copy_of"]
+        if os.path.isfile(path):
+            self.outcome.record(spec["id"], disk_bytes=qemu_img.virtual_size(path, "qcow2"))
+            return
+        if not os.path.isfile(source):
+            raise ImageError(f"The disk {source} that is to be copied is not there: restore it, or delete the server.")
+        size_bytes = int(spec["size_gb"]) * GIB
+        if size_bytes and size_bytes < qemu_img.virtual_size(source, "qcow2"):
+            raise ImageError("A disk cannot be made smaller: choose a flavor with a disk of at least the same size.")
+        if self._change(f"disk {path}", None, {"copy_of": source, "size_gb": spec["size_gb"]}):
+            qemu_img.copy(source, path, size_bytes)
+            self.outcome.record(spec["id"], disk_bytes=qemu_img.virtual_size(path, "qcow2"))
 
     def _create(self, spec: dict[str, Any]) -> int:
         size_bytes = self._size(spec)

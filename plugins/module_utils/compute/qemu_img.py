@@ -58,6 +58,35 @@ def create(path: str, size_bytes: int, backing: tuple[str, str] | None) -> None:
     os.rename(temporary, path)
 
 
+def copy(source: str, path: str, size_bytes: int) -> None:
+    """Copy a qcow2 disk with its reference to the image below it, and grow it; whole or not at all."""
+    temporary = f"{path}.new"
+    _remove(temporary)
+    done = subprocess.run(
+        ["cp", "--reflink=auto", "--sparse=always", "--", source, temporary], stdin=subprocess.DEVNULL,
+        capture_output=True, encoding="utf-8", errors="replace", check=False, env={**os.environ, "LC_ALL": "C"},
+    )  # fmt: skip
+    if done.returncode == 0 and size_bytes:
+        done = _run([PROGRAM, "resize", "-q", "-f", "qcow2", temporary, str(size_bytes)])
+    if done.returncode:
+        _remove(temporary)
+        raise ImageError(f"The disk cannot be copied: {_words(done)}. Look after the space on the host's disk.")
+    os.chmod(temporary, 0o600)
+    os.rename(temporary, path)
+
+
+def flatten(source: str, path: str) -> None:
+    """Write a disk with all that lies below it as one qcow2 file; whole or not at all."""
+    temporary = f"{path}.new"
+    _remove(temporary)
+    done = _run([PROGRAM, "convert", "-q", "-f", "qcow2", "-O", "qcow2", source, temporary], limited=False)
+    if done.returncode:
+        _remove(temporary)
+        raise ImageError(f"The disk cannot be read: {_words(done)}. Look after the space on the host's disk.")
+    os.chmod(temporary, 0o600)
+    os.rename(temporary, path)
+
+
 def _info(path: str, image_format: str) -> dict[str, Any]:
     # The format is stated, never guessed: what a guest wrote into a raw image must not become a header.
     done = _run([PROGRAM, "info", "--output=json", "-U", "-f", image_format, path])
@@ -86,14 +115,19 @@ def _check(path: str, cluster_bytes: int) -> None:
     raise ImageError(f"The image cannot be checked ({_words(done)}): check the file and upload it again.")
 
 
-def _limit() -> None:
-    """In the child: hostile files must not take the host's memory or processor."""
+def _limit_memory() -> None:
+    """In the child: what a guest wrote must not take the host's memory. The time depends on the disk's size."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT_S, CPU_LIMIT_S))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+def _limit() -> None:
+    """In the child: hostile files must not take the host's memory or processor."""
+    _limit_memory()
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT_S, CPU_LIMIT_S))
+
+
+def _run(command: list[str], limited: bool = True) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
             command,
@@ -101,10 +135,10 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
             capture_output=True,
             encoding="utf-8",
             errors="replace",
-            timeout=TIMEOUT_S,
+            timeout=TIMEOUT_S if limited else None,
             check=False,
             env={**os.environ, "LC_ALL": "C"},
-            preexec_fn=_limit,
+            preexec_fn=_limit if limited else _limit_memory,
         )
     except FileNotFoundError as error:
         raise ImageError("qemu-img is missing on the host: install the package qemu-utils.") from error
