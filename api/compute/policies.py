@@ -6,16 +6,16 @@ from oslo_policy import policy
 
 _ADMIN = "role:admin"
 _MEMBER = "role:admin or (role:member and project_id:%(project_id)s)"
+_MANAGER = "role:admin or (role:manager and project_id:%(project_id)s)"
 _READER = "role:admin or (role:reader and project_id:%(project_id)s)"
 _USER_MEMBER = "role:admin or user_id:%(user_id)s"
 _ANY = "@"
 
 _BY_CHECK: dict[str, tuple[str, ...]] = {
     _ADMIN: (
-        "os-admin-actions:reset_state", "os-evacuate", "os-migrate-server:migrate", "os-migrate-server:migrate:host",
-        "os-migrate-server:migrate_live", "os-migrate-server:migrate_live:host", "os-migrations:index",
-        "servers:migrations:index", "servers:migrations:show", "servers:migrations:delete",
-        "servers:migrations:force_complete", "os-server-diagnostics", "os-shelve:shelve_offload",
+        "os-admin-actions:reset_state", "os-evacuate", "os-migrate-server:migrate:host",
+        "os-migrate-server:migrate_live:host", "os-migrations:index:all_projects", "os-migrations:index:host",
+        "servers:migrations:index:host", "servers:migrations:show", "os-server-diagnostics", "os-shelve:shelve_offload",
         "os-shelve:unshelve_to_host",
         "os-aggregates:add_host", "os-aggregates:create", "os-aggregates:delete", "os-aggregates:index",
         "os-aggregates:remove_host", "os-aggregates:set_metadata", "os-aggregates:show", "os-aggregates:update",
@@ -30,6 +30,10 @@ _BY_CHECK: dict[str, tuple[str, ...]] = {
         "os-server-groups:index:all_projects",
         "servers:create:forced_host", "servers:create:requested_destination", "servers:detail:get_all_tenants",
         "servers:index:get_all_tenants", "servers:show:host_status", "limits:other_project", "os-used-limits",
+    ),
+    _MANAGER: (
+        "os-migrate-server:migrate", "os-migrate-server:migrate_live", "os-migrations:index",
+        "servers:migrations:delete", "servers:migrations:force_complete", "servers:migrations:index",
     ),
     _MEMBER: (
         "os-lock-server:lock", "os-lock-server:unlock", "os-server-tags:delete", "os-server-tags:delete_all",

@@ -93,6 +93,8 @@ COMMANDS: dict[str, tuple[frozenset[str], frozenset[str | None]]] = {
     "unshelve": _when(SHELVED, SHELVED_OFFLOADED),
     "restore": _when(SOFT_DELETED),
     "trigger_crash_dump": _when(ACTIVE, PAUSED, RESCUED, RESIZED, ERROR),
+    "abort_live_migration": _when(ACTIVE, PAUSED, tasks=(MIGRATING,)),
+    "force_complete": _when(ACTIVE, PAUSED, tasks=(MIGRATING,)),
     "get_diagnostics": _when(ACTIVE, PAUSED, RESCUED, RESIZED),
 }
 """What may be asked for -> the vm_states and task_states in which it is possible."""
