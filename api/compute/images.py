@@ -29,6 +29,11 @@ def picture(session: Session, context: Context, image_id: str, formats: tuple[st
             f"Image {image_id} is unacceptable: its formats are {found.disk_format} in {found.container_format}. "
             f"Servers boot from {' and '.join(formats)} in bare."
         )
+    return copy_of(found)
+
+
+def copy_of(found: image.BootImage) -> dict[str, Any]:
+    """What a server keeps of an image."""
     return {
         "name": found.name, "size_bytes": found.size_bytes,
         "virtual_size_bytes": found.virtual_size_bytes or found.size_bytes or 0,

@@ -44,7 +44,7 @@ from api.image.visibility import target, visible_image
 
 __all__ = [
     "BootImage", "Snapshot", "boot_image", "create_snapshot", "discard_snapshot", "has_bytes", "host_url",
-    "is_host_url", "rotate_backups", "subscribe", "upload_url",
+    "is_host_url", "rotate_backups", "snapshot_image", "subscribe", "upload_url",
 ]  # fmt: skip
 
 
@@ -68,7 +68,18 @@ class BootImage:
 
 def boot_image(session: Session, context: Context, image_id: str) -> BootImage:
     """An image as a server boots from it; 404 when the caller may not see it. Its status is the caller's to judge."""
-    image = get_image(session, context, image_id)
+    return _boot_image(get_image(session, context, image_id))
+
+
+def snapshot_image(session: Session, image_id: str) -> BootImage:
+    """An image that compute made, as a server boots from it: nobody's rights are asked. 404 when it is gone."""
+    image = session.get(Image, image_id)
+    if image is None:
+        raise NotFound(f"Image {image_id} is gone.")
+    return _boot_image(image)
+
+
+def _boot_image(image: Image) -> BootImage:
     return BootImage(
         image.id, image.name, image.status, image.size, image.virtual_size, image.min_disk, image.min_ram,
         image.disk_format, image.container_format, image.os_hash_algo, image.os_hash_value,

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from api.compute import history, images, placing, plans, shelving
+from api.compute import history, images, plans, shelving
 from api.compute.actions.base import ServerAction, details_of, server_of
 from api.compute.actions.power import Create, Delete, Start
 from api.compute.models import Server
@@ -75,7 +75,7 @@ class Shelve(Snapshot):
 
     def finished(self, session: Session, job: Job, server: Server, observed: dict[str, Any]) -> None:
         image_id = job.args["image_id"]
-        server.shelved = {"image_id": image_id, "picture": images.picture(session, placing.owner(server), image_id)}
+        server.shelved = {"image_id": image_id, "picture": images.copy_of(image.snapshot_image(session, image_id))}
         server.power_state, server.vnc_port = 0, None
         server.move(SHELVED)
         if shelving.offloads_at_once():
