@@ -143,14 +143,24 @@ def _plugs(session: Session, context: Context, request: Request, count: int) -> 
             if count > 1 and plug.fixed_ip:
                 raise BadRequest("max_count cannot be greater than 1 if an fixed_ip is specified.")
         return request.networks
-    usable = [view for view in network.usable_networks(session, context) if view.subnet_ids]
+    usable = _usable(session, context)
+    if not usable and request.networks == "auto":
+        return [network.RequestedPort(network_id=network.auto_topology(session, context))]
+    return [only_network(session, context)] if usable else []
+
+
+def _usable(session: Session, context: Context) -> list[network.NetworkView]:
+    return [view for view in network.usable_networks(session, context) if view.subnet_ids]
+
+
+def only_network(session: Session, context: Context) -> network.RequestedPort:
+    """A port on the one network that the project may use; 409 when there are several, 400 when there is none."""
+    usable = _usable(session, context)
     if len(usable) > 1:
         raise Conflict("Multiple possible networks found, use a Network ID to be more specific.")
-    if usable:
-        return [network.RequestedPort(network_id=usable[0].id)]
-    if request.networks == "auto":
-        return [network.RequestedPort(network_id=network.auto_topology(session, context))]
-    return []
+    if not usable:
+        raise BadRequest("No network with a subnet is there for the project to use. Name a port or a network.")
+    return network.RequestedPort(network_id=usable[0].id)
 
 
 def _check_target(states: list[placement.HostState], request: Request) -> None:

@@ -40,7 +40,7 @@ _BY_CHECK: dict[str, tuple[str, ...]] = {
         "os-server-tags:update", "os-server-tags:update_all", "server-metadata:create", "server-metadata:delete",
         "server-metadata:update", "server-metadata:update_all", "servers:create", "servers:create:attach_network",
         "servers:create:trusted_certs", "servers:delete", "servers:reboot", "servers:start", "servers:stop",
-        "servers:update", "os-console-output", "os-server-groups:create", "os-server-groups:delete",
+        "servers:update", "os-attach-interfaces:create", "os-attach-interfaces:delete", "os-console-output", "os-server-groups:create", "os-server-groups:delete",
         "os-pause-server:pause", "os-pause-server:unpause",
         "os-suspend-server:suspend", "os-suspend-server:resume", "servers:trigger_crash_dump", "servers:create_image",
         "servers:create_image:allow_volume_backed", "os-create-backup", "os-rescue", "os-unrescue", "servers:rebuild",

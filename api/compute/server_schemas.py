@@ -138,6 +138,17 @@ def create(version: versions.Version) -> Schema:
 
 
 @functools.cache
+def interface(version: versions.Version) -> Schema:
+    """POST /servers/{id}/os-interface. No interface at all means any network."""
+    addresses = {"type": "array", "minItems": 1, "maxItems": 1,
+                 "items": closed({"ip_address": {"anyOf": [IPV4, IPV6]}}, ("ip_address",))}  # fmt: skip
+    properties: dict[str, Any] = {"net_id": UUID, "port_id": UUID, "fixed_ips": addresses}
+    if version >= (2, 49):
+        properties["tag"] = TAG
+    return Schema(closed({"interfaceAttachment": closed(properties)}))
+
+
+@functools.cache
 def update(version: versions.Version) -> Schema:
     """PUT /servers/{id}."""
     properties: dict[str, Any] = {"name": NAME, "OS-DCF:diskConfig": DISK_CONFIG, **ADDRESSES}

@@ -5,7 +5,16 @@ from __future__ import annotations
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from api.compute import flavors, hanging, keypairs, metadata, observers, quotas, server_groups
+from api.compute import (
+    flavors,
+    hanging,
+    interface_actions,  # noqa: F401 - registers its actions
+    keypairs,
+    metadata,
+    observers,
+    quotas,
+    server_groups,
+)
 from api.compute.models import Server
 from api.db.events import subscribe as hear
 from api.http.faults import Conflict

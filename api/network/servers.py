@@ -73,7 +73,7 @@ def attach_ports(
 def _claim(session: Session, context: Context, port_id: str, server_id: str) -> Port:
     port = session.get(Port, port_id)
     if port is None or (port.project_id != context.project_id and not context.is_admin):
-        raise BadRequest(f"Port id {port_id} could not be found.")
+        raise BadRequest(f"Port id {port_id} could not be found.", kind="PortNotFound")
     if {port.device_id, port.server_id} - {"", None, server_id}:
         raise Conflict(f"Port {port_id} is still in use.")
     if port.router_id or port.device_owner.startswith("network:"):
@@ -91,7 +91,7 @@ def _make(session: Session, context: Context, item: RequestedPort, group_ids: li
         network.project_id == context.project_id or network.shared or network.external or context.is_admin
     )
     if network is None or not may_see:
-        raise BadRequest(f"Network {item.network_id} could not be found.")
+        raise BadRequest(f"Network {item.network_id} could not be found.", kind="NetworkNotFound")
     if network.external and not context.is_admin:
         raise Forbidden(f"It is not allowed to create an interface on external network {network.id}")
     subnets = ipam.subnets_of(session, network.id)
@@ -127,7 +127,7 @@ def _refuse_taken(session: Session, subnets: list[Subnet], text: str) -> None:
     address = ipaddress.ip_address(text)
     for subnet in subnets:
         if address in ipam.cidr_of(subnet.cidr) and ipam.is_taken(session, subnet.id, text):
-            raise BadRequest(f"Fixed IP address {text} is already in use on instance.")
+            raise BadRequest(f"Fixed IP address {text} is already in use on instance.", kind="IpAddressInUse")
 
 
 def bind_host(session: Session, server_id: str, host: str | None, by: jobs.Origin | None = None) -> None:

@@ -75,8 +75,14 @@ def plan_attach(session: Session, host: str, port_ids: Iterable[str]) -> Section
 
 
 def plan_detach(session: Session, host: str, ports: Iterable[DetachedPort]) -> Sections:
-    """Per host the sections that remove these ports, and networks that `host` needs no more."""
+    """Per host the sections that remove these ports, and networks that `host` needs no more.
+
+    A port that was plugged into another server here meanwhile keeps its tap.
+    """
     detached = list(ports)
+    query = select(Port.id).where(Port.id.in_([port.id for port in detached]), Port.host == host)
+    plugged_again = set(session.scalars(query))
+    detached = [port for port in detached if port.id not in plugged_again]
     sections: Sections = {}
     networks = _networks(session, {port.network_id for port in detached})
     _networks_on(session, sections, host, networks)

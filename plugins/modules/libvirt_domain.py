@@ -10,7 +10,8 @@ version_added: "1.0.0"
 description:
   - Makes a host's guests as desired through libvirt.
   - The definition is compared with the domain's own and changed only where it differs.
-  - A changed definition of a running guest takes effect at its next start.
+  - A changed definition of a running guest takes effect at its next start, but for its interfaces, which are
+    plugged in and taken out at once.
   - One guest's failure does not stop the others. All failures are reported together.
 author: Stratiform
 requirements:
@@ -125,6 +126,10 @@ options:
         description: Seconds that a guest has to shut itself down before its power is taken. 0 takes it at once.
         type: int
         default: 60
+      unplug_timeout_s:
+        description: Seconds that a running guest has to let go of an interface that it shall not have any more.
+        type: int
+        default: 40
       reboot:
         description: A reboot, done once for each mark. Only together with I(power_state=running).
         type: dict
@@ -235,6 +240,7 @@ DOMAIN_OPTIONS = {
     "unless_mark": {"type": "str"},
     "interrupt": {"type": "str"},
     "shutdown_timeout_s": {"type": "int", "default": 60},
+    "unplug_timeout_s": {"type": "int", "default": 40},
     "reboot": {"type": "dict", "options": REBOOT_OPTIONS},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }

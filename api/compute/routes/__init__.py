@@ -6,6 +6,7 @@ from api.compute.routes import (  # noqa: F401
     extensions,
     flavors,
     hosts,
+    interfaces,
     keypairs,
     metadata,
     migrations,

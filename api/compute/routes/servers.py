@@ -118,30 +118,6 @@ def list_security_groups(server_id: str) -> Response:
         for id_, name in groups]})  # fmt: skip
 
 
-def _interface(port: network.PortView) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "port_id": port.id, "net_id": port.network_id, "mac_addr": port.mac, "port_state": port.status,
-        "fixed_ips": [{"ip_address": ip.address, "subnet_id": ip.subnet_id} for ip in port.fixed_ips],
-    }  # fmt: skip
-    return body | {"tag": port.tag} if at_least(2, 70) else body
-
-
-@blueprint.get(f"{V2}/servers/<server_id>/os-interface")
-def list_interfaces(server_id: str) -> Response:
-    server = readable(server_id, "os_compute_api:os-attach-interfaces:list")
-    ports = network.server_ports(read_session(), [server.id])[server.id]
-    return answer({"interfaceAttachments": [_interface(port) for port in ports]})
-
-
-@blueprint.get(f"{V2}/servers/<server_id>/os-interface/<port_id>")
-def show_interface(server_id: str, port_id: str) -> Response:
-    server = readable(server_id, "os_compute_api:os-attach-interfaces:show")
-    for port in network.server_ports(read_session(), [server.id])[server.id]:
-        if port.id == port_id:
-            return answer({"interfaceAttachment": _interface(port)})
-    raise NotFound(f"Instance {server_id} does not have a port with id {port_id}")
-
-
 def _action(noted: InstanceAction) -> dict[str, Any]:
     body = {
         "action": noted.action, "instance_uuid": noted.server_id, "request_id": noted.request_id,

@@ -166,7 +166,7 @@ def _devices(devices: ET.Element, spec: dict[str, Any]) -> None:
     # No USB: its controller polls, which costs an emulated guest CPU time at rest.
     ET.SubElement(devices, "controller", type="usb", model="none")
     for interface in spec.get("interfaces") or []:
-        _interface(devices, interface)
+        devices.append(interface_element(interface))
     if spec.get("console_log"):
         serial = ET.SubElement(devices, "serial", type="pty")
         # Appending lets the host trim the file while QEMU writes to it.
@@ -198,8 +198,9 @@ def _disk(devices: ET.Element, disk: dict[str, Any], position: int, counts: dict
     ET.SubElement(element, "boot", order=str(disk.get("boot_order") or position + 1))
 
 
-def _interface(devices: ET.Element, interface: dict[str, Any]) -> None:
-    element = ET.SubElement(devices, "interface", type="ethernet")
+def interface_element(interface: dict[str, Any]) -> ET.Element:
+    """A network interface on a tap that exists."""
+    element = ET.Element("interface", type="ethernet")
     ET.SubElement(element, "mac", address=interface["mac"].lower())
     # The tap is made and kept by network_bridge.
     ET.SubElement(element, "target", dev=interface["tap"], managed="no")
@@ -207,6 +208,7 @@ def _interface(devices: ET.Element, interface: dict[str, Any]) -> None:
     if interface.get("mtu"):
         ET.SubElement(element, "mtu", size=str(interface["mtu"]))
     ET.SubElement(element, "rom", enabled="no")
+    return element
 
 
 def _attribute(element: ET.Element, path: str, name: str) -> str | None:

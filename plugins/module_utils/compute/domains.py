@@ -7,7 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import libvirt
-from ansible_collections.stratiform.cloud.plugins.module_utils.compute import domain_xml, power, session, virtualization
+from ansible_collections.stratiform.cloud.plugins.module_utils.compute import (
+    domain_xml,
+    plugging,
+    power,
+    session,
+    virtualization,
+)
 from ansible_collections.stratiform.cloud.plugins.module_utils.result import Outcome
 
 # Taking a guest's power takes seconds on a busy host, and waiting for guests costs nothing.
@@ -54,6 +60,9 @@ class _Host:
         except libvirt.libvirtError as error:
             with self.lock:
                 self.outcome.fail(spec["id"], session.sentence(error, spec["name"] or spec["id"]))
+        except plugging.NotReleased as error:
+            with self.lock:
+                self.outcome.fail(spec["id"], str(error))
 
     def _find(self, server_id: str) -> Any:
         try:
@@ -83,6 +92,7 @@ class _Host:
             self._not_there(spec)
             return
         guest = power.Guest(domain)
+        self._plug(spec, domain)
         wanted = spec["reboot"]
         how = self._earlier_reboot(spec, guest)
         if wanted and how is None:
@@ -112,6 +122,15 @@ class _Host:
         if self._change(f"definition of guest {spec['id']}", before, domain_xml.managed_view(desired)):
             return self.connection.defineXMLFlags(desired, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
         return domain
+
+    def _plug(self, spec: dict[str, Any], domain: Any) -> None:
+        """Plug and unplug a running guest's interfaces, unless it is about to stop or start anew anyway."""
+        stays = spec["reboot"] is None and spec["power_state"] in (None, "running", "paused")
+        if spec["memory_mb"] is None or not stays or not domain.isActive():
+            return
+        before, after = plugging.difference(domain.XMLDesc(), spec["interfaces"])
+        if self._change(f"interfaces of guest {spec['id']}", before, after):
+            plugging.plug(domain, spec["interfaces"], spec["unplug_timeout_s"])
 
     def _not_there(self, spec: dict[str, Any]) -> None:
         """A guest that is not defined: in check mode it would be, without figures it can't be."""

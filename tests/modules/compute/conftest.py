@@ -51,6 +51,16 @@ def guest(libvirt_runs: None, tmp_path: Path) -> Iterator[dict[str, Any]]:
     assert virsh("dominfo", server_id).returncode == 1, "the guest is still there"
 
 
+@pytest.fixture
+def tap(libvirt_runs: None) -> Iterator[str]:
+    """A tap that stays without a process, as network_bridge makes them."""
+    name = f"tap{uuid.uuid4().hex[:10]}"
+    subprocess.run(["ip", "tuntap", "add", name, "mode", "tap", "vnet_hdr"], check=True)
+    subprocess.run(["ip", "link", "set", name, "up"], check=True)
+    yield name
+    subprocess.run(["ip", "link", "delete", name], check=False)
+
+
 @pytest.fixture(scope="session")
 def worker(machine: None, host_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
     """A resident worker of this test run."""

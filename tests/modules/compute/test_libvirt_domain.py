@@ -107,6 +107,33 @@ def test_a_changed_definition_keeps_the_reboots_mark(run_module: RunModule, gues
     assert not run_module("libvirt_domain", {"domains": [guest]})["changed"]
 
 
+def test_an_interface_is_plugged_into_a_running_guest(run_module: RunModule, guest: dict[str, Any], tap: str) -> None:
+    run_module("libvirt_domain", {"domains": [guest]})
+    guest["interfaces"] = [{"port_id": str(uuid.uuid4()), "tap": tap, "mac": "fa:16:3e:00:00:01", "mtu": 1450}]
+    planned = run_module("libvirt_domain", {"domains": [guest]}, check=True, diff=True)
+    assert tap not in virsh_text("domiflist", guest["id"])
+    done = run_module("libvirt_domain", {"domains": [guest]}, diff=True)
+    assert not done.get("failed"), done
+    assert done["diff"] == planned["diff"]
+    assert tap in virsh_text("domiflist", guest["id"]) and tap in virsh_text("domiflist", "--inactive", guest["id"])
+    assert not run_module("libvirt_domain", {"domains": [guest]})["changed"]
+
+
+def test_a_guest_that_keeps_an_interface_is_a_sentence_until_it_starts_anew(
+    run_module: RunModule, guest: dict[str, Any], tap: str
+) -> None:
+    interface = {"port_id": str(uuid.uuid4()), "tap": tap, "mac": "fa:16:3e:00:00:02", "mtu": None}
+    guest["interfaces"] = [interface]
+    run_module("libvirt_domain", {"domains": [guest]})
+    guest |= {"interfaces": [], "unplug_timeout_s": 2}
+    refused = run_module("libvirt_domain", {"domains": [guest]})
+    assert refused["failed"] and "does not let go" in refused["msg"], "the BIOS releases no device"
+    guest["reboot"] = {"type": "hard", "mark": "job-1"}
+    done = run_module("libvirt_domain", {"domains": [guest]})
+    assert not done.get("failed"), done
+    assert tap not in virsh_text("domiflist", guest["id"])
+
+
 def test_vnc_port_is_on_loopback(run_module: RunModule, guest: dict[str, Any]) -> None:
     guest["vnc"] = True
     result = run_module("libvirt_domain", {"domains": [guest]})

@@ -46,6 +46,7 @@ BODIES: dict[str, Any] = {
     "PUT /compute/v2.1/os-services/<which>": {"status": "disabled"},
     "PUT /compute/v2.1/servers/<server_id>": {"server": {"name": "x"}},
     "POST /compute/v2.1/servers/<server_id>/action": {"os-start": None},
+    "POST /compute/v2.1/servers/<server_id>/os-interface": {"interfaceAttachment": {"port_id": UNKNOWN}},
     "POST /compute/v2.1/servers/<server_id>/metadata": {"metadata": {"a": "b"}},
     "PUT /compute/v2.1/servers/<server_id>/metadata": {"metadata": {"a": "b"}},
     "PUT /compute/v2.1/servers/<server_id>/metadata/<key>": {"meta": {UNKNOWN: "b"}},
