@@ -139,7 +139,7 @@ def guest(session: Session, server: Server, power_state: str | None, shape: Shap
         "vnc": True,
         "guest_agent": has_guest_agent(server),
         "metadata": {"project_id": server.project_id, "flavor_id": server.flavor_id, "image_id": server.image_id},
-        "power_state": power_state,
+        **({"power_state": power_state} if power_state else {}),
         "shutdown_timeout_s": SHUTDOWN_TIMEOUT_S,
         "state": "present",
         **more,

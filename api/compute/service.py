@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session
 from api.compute import (
     flavors,
     hanging,
-    interface_actions,  # noqa: F401 - registers its actions
     keypairs,
     metadata,
     observers,

@@ -95,6 +95,7 @@ COMMANDS: dict[str, tuple[frozenset[str], frozenset[str | None]]] = {
     "trigger_crash_dump": _when(ACTIVE, PAUSED, RESCUED, RESIZED, ERROR),
     "abort_live_migration": _when(ACTIVE, PAUSED, tasks=(MIGRATING,)),
     "force_complete": _when(ACTIVE, PAUSED, tasks=(MIGRATING,)),
+    "change_interfaces": _when(ACTIVE, PAUSED, STOPPED),
     "get_diagnostics": _when(ACTIVE, PAUSED, RESCUED, RESIZED),
 }
 """What may be asked for -> the vm_states and task_states in which it is possible."""

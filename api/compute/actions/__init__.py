@@ -1,6 +1,6 @@
 """Compute's jobs: which playbook, which request document, and what the result changes."""
 
-from api.compute.actions import images, power, queries, reshape
+from api.compute.actions import images, interfaces, power, queries, reshape
 from api.engine.actions import register
 
 for _action in (
@@ -10,5 +10,6 @@ for _action in (
     reshape.Resize(), reshape.ConfirmResize(), reshape.RevertResize(),
     images.Snapshot(), images.Shelve(), images.Offload(), images.Unshelve(), images.SpawnShelved(),
     queries.Console(), queries.Password(), queries.Diagnostics(),
+    interfaces.AttachInterface(), interfaces.DetachInterface(),
 ):  # fmt: skip
     register(_action)

@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api.compute import history, interfaces, plans
-from api.compute.actions import ServerAction, explain, server_of
+from api.compute.actions.base import ServerAction, explain, server_of
 from api.compute.models import Server
-from api.engine.actions import Failure, register
+from api.engine.actions import Failure
 from api.engine.models import Job
 from api.network import service as network
 
@@ -63,7 +63,3 @@ class DetachInterface(ServerAction):
 
 def _ports(job: Job) -> list[network.DetachedPort]:
     return [network.DetachedPort(**port) for port in job.args["ports"]]
-
-
-for _action in (AttachInterface(), DetachInterface()):
-    register(_action)
