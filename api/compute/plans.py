@@ -123,7 +123,9 @@ def powered(server: Server, power_state: str, **more: Any) -> Sections:
     return {str(server.host): {"libvirt_domain": {"domains": [domain]}}}
 
 
-def guest(session: Session, server: Server, power_state: str | None, shape: Shape | None = None, **more: Any) -> Sections:
+def guest(
+    session: Session, server: Server, power_state: str | None, shape: Shape | None = None, **more: Any
+) -> Sections:
     """The server's domain, whole, in the wanted power state (None: in the one that it is in)."""
     shape = shape or shape_of(server)
     ports = network.server_ports(session, [server.id]).get(server.id, [])

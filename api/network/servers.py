@@ -195,7 +195,7 @@ def unplug_ports(session: Session, server_id: str, by: jobs.Origin | None = None
     Returns what plan_detach() needs, as detach_ports() does; bind_host() plugs them in again.
     """
     by = by or jobs.repair()
-    ports = list(session.scalars(select(Port).where(Port.device_id == server_id, _of_servers(), Port.host != "")))
+    ports = list(session.scalars(select(Port).where(Port.server_id == server_id, Port.host != "")))
     networks = {network.id: network for network in session.scalars(
         select(Network).where(Network.id.in_({port.network_id for port in ports})))}  # fmt: skip
     detached = [_detached(port, networks[port.network_id]) for port in ports]
