@@ -8,11 +8,11 @@ from sqlalchemy.orm import Session
 from api.http.context import Context
 from api.http.faults import BadRequest, NotFound
 from api.network import floatingips, groups, ports
-from api.network.models import COMPUTE_OWNER, FloatingIp, Port
+from api.network.models import FloatingIp, Port
 
 
 def _ports(session: Session, server_id: str) -> list[Port]:
-    query = select(Port).where(Port.device_id == server_id, Port.device_owner.startswith(COMPUTE_OWNER))
+    query = select(Port).where(Port.server_id == server_id)
     return list(session.scalars(query.order_by(Port.created_at, Port.id)))
 
 
