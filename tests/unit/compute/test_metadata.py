@@ -70,7 +70,11 @@ def test_the_config_drive_has_the_same_bytes(ready: Any, guest: tuple[str, str, 
     served = ask(ready, network_id=network, address=address).json["documents"]
     (drive,) = next(part["disk_image"]["config_drives"] for part in engine.plans[0][1].hosts.values()
                     if "disk_image" in part)  # fmt: skip
-    for name in ("meta_data.json", "user_data", "network_data.json", "vendor_data.json"):
+    meta = "openstack/latest/meta_data.json"
+    told, fetched = (json.loads(base64.b64decode(text)) for text in (drive["files"][meta], served[meta]))
+    assert told.pop("admin_pass"), "the drive, and only it, tells the password, as Nova's does"
+    assert told == fetched
+    for name in ("user_data", "network_data.json", "vendor_data.json"):
         path = f"openstack/latest/{name}"
         assert drive["files"][path] == served[path], path
     assert json.loads(base64.b64decode(drive["files"]["ec2/latest/meta-data.json"]))["instance-type"] == "tiny"

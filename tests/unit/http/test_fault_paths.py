@@ -22,7 +22,7 @@ PUBLIC = {
     "GET /identity/v3", "POST /identity/v3/auth/tokens", "POST /identity/v3/users/<user_id>/password", "GET /image/",
     "GET /image/v2", "GET /image/versions", "GET /internal/images/<image_id>", "GET /internal/metadata",
     "GET /internal/metrics", "GET /network/", "GET /network/v2.0", "GET /operations/", "GET /operations/v1",
-    "GET /placement/",
+    "GET /placement/", "PUT /internal/images/<image_id>",
 }  # fmt: skip
 """All that answers without a token: versions, ways to a token, and what carries a signature instead."""
 
@@ -48,6 +48,7 @@ BODIES: dict[str, Any] = {
     "POST /compute/v2.1/servers/<server_id>/action": {"os-start": None},
     "POST /compute/v2.1/servers/<server_id>/os-interface": {"interfaceAttachment": {"port_id": UNKNOWN}},
     "POST /compute/v2.1/servers/<server_id>/metadata": {"metadata": {"a": "b"}},
+    "POST /compute/v2.1": {"force_complete": None},
     "PUT /compute/v2.1/servers/<server_id>/metadata": {"metadata": {"a": "b"}},
     "PUT /compute/v2.1/servers/<server_id>/metadata/<key>": {"meta": {UNKNOWN: "b"}},
     "PUT /compute/v2.1/servers/<server_id>/tags": {"tags": ["a"]},
@@ -95,6 +96,10 @@ ANSWERS_TO_UNKNOWN = {
     # Who may not even be a user learns nothing; a URL without a signature neither.
     "POST /identity/v3/users/<user_id>/password": 401,
     "GET /internal/images/<image_id>": 403,
+    "PUT /internal/images/<image_id>": 403,
+    # Without a default external network nobody gets a topology; one that is not there is gone already.
+    "GET /network/v2.0/auto-allocated-topology/<project_id>": 409,
+    "DELETE /network/v2.0/auto-allocated-topology/<project_id>": 204,
     # Neutron knows no projects: each has the default limits.
     "GET /network/v2.0/quotas/<project_id>": 200,
     "PUT /network/v2.0/quotas/<project_id>": 200,
@@ -250,8 +255,8 @@ def test_unknown_images_are_404_to_their_own_content_types(walk: Walk) -> None:
 
 def test_bodies_that_are_no_json_object_are_refused(walk: Walk) -> None:
     for method, rule in walk.rules("POST", "PUT", "PATCH"):
-        if BODYLESS.search(f"{method} {rule}"):
-            continue
+        if BODYLESS.search(f"{method} {rule}") or str(rule).startswith("/internal/"):
+            continue  # what is signed takes bytes, from those who can sign
         patch, data = method == "PATCH" and "/image/" in str(rule), str(rule).endswith(("/file", "/stage"))
         kind = PATCH_TYPE if patch else "application/json"
         for body in BAD_BODIES:
