@@ -48,7 +48,7 @@ BODIES: dict[str, Any] = {
     "POST /compute/v2.1/servers/<server_id>/action": {"os-start": None},
     "POST /compute/v2.1/servers/<server_id>/os-interface": {"interfaceAttachment": {"port_id": UNKNOWN}},
     "POST /compute/v2.1/servers/<server_id>/metadata": {"metadata": {"a": "b"}},
-    "POST /compute/v2.1": {"force_complete": None},
+    "POST /compute/v2.1/servers/<server_id>/migrations/<number>/action": {"force_complete": None},
     "PUT /compute/v2.1/servers/<server_id>/metadata": {"metadata": {"a": "b"}},
     "PUT /compute/v2.1/servers/<server_id>/metadata/<key>": {"meta": {UNKNOWN: "b"}},
     "PUT /compute/v2.1/servers/<server_id>/tags": {"tags": ["a"]},
